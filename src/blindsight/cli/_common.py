@@ -1,0 +1,56 @@
+"""What several commands share: options, parsing of sizes, progress on stderr."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blindsight.errors import ParameterError
+
+__all__ = ["AsJson", "KeyOption", "Workers", "parse_size", "print_json", "progress_bar"]
+
+KeyOption = Annotated[
+    Path | None,
+    typer.Option("--key", help="Key file, or - for standard input; default: the file that BLINDSIGHT_KEY_FILE names."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Workers = Annotated[int, typer.Option(min=0, help="Threads; 0 is one a processor. The output never depends on it.")]
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """``224`` or ``HEIGHTxWIDTH`` -> (height, width).
+
+    Raises:
+        ParameterError: anything else.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,5})(?:x([1-9][0-9]{0,5}))?", text.strip().lower())
+    if not match:
+        raise ParameterError(f"a size is pixels such as 224, or HEIGHTxWIDTH such as 192x256; got {text!r}")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def print_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr: done, all, rate, time left. Redirected to a file it stays silent."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=done, total=total, rate=f"{speed:.0f} images/s" if speed else "")
+
+        yield update

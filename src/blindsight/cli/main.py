@@ -1,0 +1,71 @@
+"""The command ``blindsight``: puts the commands together and turns errors into one line and an exit status.
+
+Exit status: 0 done; 1 an error, said in one line; 2 the command line was wrong; 3 done, but some inputs were rejected.
+"""
+
+import logging
+import os
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from blindsight import __version__
+from blindsight.cli.demo import demo
+from blindsight.cli.key import key_app
+from blindsight.cli.owner import preview, protect, reveal, rotate
+from blindsight.cli.train import evaluate, predict, train
+from blindsight.errors import BlindsightError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="blindsight",
+    help="Train and serve image classifiers on images nobody else can see.\n\n"
+    "The owner of the images: key, protect, preview, reveal, rotate. The provider: train, evaluate, predict. "
+    "Begin with: blindsight demo",
+    epilog="The protection is visual obfuscation, not cryptography: README.md says what breaks it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+OWNER, PROVIDER, BOTH = "The owner's side", "The provider's side", "Both"
+app.add_typer(key_app, rich_help_panel=OWNER)
+for command in (protect, preview, reveal, rotate):
+    app.command(rich_help_panel=OWNER)(command)
+for command in (train, evaluate, predict):
+    app.command(rich_help_panel=PROVIDER)(command)
+app.command(rich_help_panel=BOTH)(demo)
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"blindsight {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line; never shows a traceback for what a user can cause."""
+    # Decoders comment on damaged files; the rejects say the same once, in our words.
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    try:
+        app(arguments)
+    except BlindsightError as error:
+        _fail(f"error: {error}")
+    except KeyboardInterrupt:
+        _fail("interrupted; what is finished is kept, and the same command with --resume goes on")
+    except BrokenPipeError:
+        # The reader of our output went away, as `| head` does; Python must not complain while closing the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _fail(message: str) -> None:
+    print(" ".join(message.splitlines()), file=sys.stderr)
+    sys.exit(1)

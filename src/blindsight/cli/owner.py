@@ -1,0 +1,333 @@
+"""The owner's commands: protect, preview, reveal, rotate."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blindsight.cli._common import AsJson, KeyOption, Workers, parse_size, print_json, progress_bar
+from blindsight.errors import ParameterError
+
+if TYPE_CHECKING:
+    from blindsight.owner.protect import ProtectReport
+    from blindsight.profile import Scalar
+
+__all__ = ["preview", "protect", "reveal", "rotate"]
+
+REJECTED = 3
+IndexOption = Annotated[
+    Path | None,
+    typer.Option("--index", help="Folder for what only you may know (names, classes, sizes). [default: OUT.owner]"),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Finish a run that was interrupted.")]
+
+
+def protect(
+    photos: Annotated[
+        str | None,
+        typer.Argument(
+            help="Folder of CLASS/IMAGE or SPLIT/CLASS/IMAGE, CSV of path,label[,split], or npz of x,y,classes.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Argument(help="Where the protected set goes.", show_default=False)] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Instead of PHOTOS: a torchvision set by name (cifar10, imagenette, ...).")
+    ] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Where torchvision sets lie. [default: ~/.cache/blindsight]")
+    ] = None,
+    download: Annotated[bool, typer.Option("--download", help="Let torchvision download what is missing.")] = False,
+    key: KeyOption = None,
+    scheme: Annotated[str, typer.Option(help="Cipher: etc, shf, pe, np, or one that a package registers.")] = "etc",
+    parameter: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the scheme, NAME=VALUE.")] = None,
+    block_size: Annotated[int, typer.Option(min=1, help="Side of the blocks in pixels.")] = 16,
+    size: Annotated[
+        str | None, typer.Option(help="Bring every image to this size: 224 or HEIGHTxWIDTH. [default: its own]")
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(
+            help="How: pad (reveal undoes it), crop or resize. [default: resize where --size is given, else pad]"
+        ),
+    ] = None,
+    gray: Annotated[bool, typer.Option("--gray", help="Make all images grayscale.")] = False,
+    background: Annotated[str, typer.Option(help="Colour under transparent pixels.")] = "#ffffff",
+    image_format: Annotated[str, typer.Option("--format", help="png, webp (both lossless) or jpeg.")] = "png",
+    quality: Annotated[int | None, typer.Option(min=1, max=100, help="JPEG quality. [default: 90]")] = None,
+    subsampling: Annotated[
+        str | None,
+        typer.Option(help="JPEG chroma subsampling: 4:4:4, or 4:2:0 with blocks of 16, 32, ... [default: 4:4:4]"),
+    ] = None,
+    allow_lossy: Annotated[bool, typer.Option("--allow-lossy", help="Allow JPEG for schemes that it damages.")] = False,
+    key_scope: Annotated[
+        str, typer.Option(help="Which images share a key: dataset (all), image (none), pool:K (a K-th each).")
+    ] = "dataset",
+    opaque_classes: Annotated[
+        bool, typer.Option("--opaque-classes", help="Hide class names: keyed hashes that only you can read.")
+    ] = False,
+    views: Annotated[
+        int,
+        typer.Option(min=1, help="Protected copies a training image; all but the first cropped and flipped at random."),
+    ] = 1,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Data-set label, part of every image id. [default: the folder's name]")
+    ] = None,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Reject larger images.")] = 100_000_000,
+    index: IndexOption = None,
+    workers: Workers = 0,
+    resume: Resume = False,
+    as_json: AsJson = False,
+) -> None:
+    """Encrypt a data set so that no person can see what it shows. OUT is what you hand over.
+
+    OUT gets an ordinary image folder and profile.json, which names scheme, block size and key id, never the key. Names
+    and sizes stay in OUT.owner, with you: keep it, reveal and rotate read it.
+
+    This is visual obfuscation, not cryptography: README.md says what breaks it, and the command says how many images
+    share a key.
+
+    Example: blindsight protect photos out --key owner.key --size 224 --format jpeg --quality 90 --subsampling 4:2:0
+    """
+    from blindsight.owner.keys import load_keyset
+    from blindsight.owner.protect import ProtectOptions
+    from blindsight.owner.protect import protect as run
+    from blindsight.owner.sources import open_source
+
+    if data is not None and out is None and photos is not None:
+        photos, out = None, Path(photos)
+    if (photos is None) == (data is None) or out is None:
+        raise typer.BadParameter("give PHOTOS OUT, or --data NAME OUT")
+    options = ProtectOptions(
+        scheme=scheme,
+        block_size=block_size,
+        parameters=_parameters(parameter or []),
+        size=parse_size(size),
+        fit=fit,
+        channels=1 if gray else 3,
+        background=background,
+        codec=_codec(image_format, quality, subsampling, gray),
+        key_scope=key_scope,
+        opaque_classes=opaque_classes,
+        views=views,
+        allow_lossy=allow_lossy,
+        label=name,
+        max_pixels=max_pixels,
+    )
+    secret = load_keyset(key).primary
+    source = open_source(photos if data is None else data, root=data_root, download=download)
+    with progress_bar("protecting") as progress:
+        report = run(source, out, secret, options, index=index, resume=resume, workers=workers, progress=progress)
+    _print_protected(report, out, as_json)
+    if report.rejects:
+        raise typer.Exit(REJECTED)
+
+
+def _print_protected(report: "ProtectReport", out: Path, as_json: bool) -> None:
+    from blindsight.owner.exposure import exposure, images_per_key
+
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "index": str(report.index),
+                "profile": report.profile.model_dump(mode="json"),
+                "images": report.images,
+                "resumed": report.resumed,
+                "rejects": [{"path": path, "reason": reason} for path, reason in report.rejects],
+                "images_per_key": images_per_key(report.profile, report.images),
+                "bytes": report.bytes,
+                "seconds": round(report.seconds, 3),
+            }
+        )
+        return
+    rate = (report.images - report.resumed) / max(report.seconds, 1e-9)
+    typer.echo(f"{out}: {report.images} protected images ({report.bytes / 1e6:.1f} MB, {rate:.0f} images/s)")
+    typer.echo(f"  protection  {report.profile.summary()}; fit: {report.profile.fit}")
+    typer.echo(f"  yours       {report.index}  (names, classes, sizes: keep it, do not hand it over)")
+    typer.echo(f"  exposure    {exposure(report.profile, report.images)}")
+    _print_rejects(report.rejects, report.index / "rejects.csv")
+
+
+def preview(
+    photo: Annotated[Path, typer.Argument(help="An image file.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path("preview.png"),
+    key: KeyOption = None,
+    scheme: Annotated[list[str] | None, typer.Option(help="Only this scheme; may be repeated. [default: all]")] = None,
+    block_size: Annotated[int, typer.Option(min=1, help="Side of the blocks in pixels.")] = 16,
+) -> None:
+    """Draw every scheme beside the plain image, to see what each leaves visible.
+
+    Example: blindsight preview photo.jpg --key owner.key --block-size 8 -o side-by-side.png
+    """
+    from blindsight.images import encode_image, read_image
+    from blindsight.owner.keys import load_keyset
+    from blindsight.owner.preview import preview as draw
+    from blindsight.profile import Codec
+
+    secret = load_keyset(key).primary
+    sheet = draw(read_image(photo), secret, block_size=block_size, schemes=scheme)
+    _write(output, encode_image(sheet, Codec(format="png")))
+    typer.echo(str(output))
+
+
+def reveal(
+    out: Annotated[Path, typer.Argument(help="The protected folder.", show_default=False)],
+    back: Annotated[Path, typer.Argument(help="Where the plain images go, as PNG.", show_default=False)],
+    key: KeyOption = None,
+    index: IndexOption = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="Folder of the originals: report which come back exactly, and PSNR.")
+    ] = None,
+    workers: Workers = 0,
+    resume: Resume = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decrypt a protected data set: the way back, for whoever has the key.
+
+    From PNG and WebP the fitted image comes back bit for bit, and padding is taken off; from JPEG it comes back as JPEG
+    left it. Without the index the images are named by their ids.
+
+    Example: blindsight reveal out back --key owner.key --compare photos
+    """
+    from blindsight.owner.keys import load_keyset
+    from blindsight.owner.reveal import cipher_profile
+    from blindsight.owner.reveal import reveal as run
+
+    secret = load_keyset(key).get(cipher_profile(out).key_id or "")
+    with progress_bar("revealing") as progress:
+        report = run(
+            out, back, secret, index=index, originals=compare, resume=resume, workers=workers, progress=progress
+        )
+    if as_json:
+        print_json(
+            {
+                "back": str(back),
+                "images": report.images,
+                "named": report.named,
+                "rejects": [{"path": path, "reason": reason} for path, reason in report.rejects],
+                "compared": report.compared,
+                "exact": report.exact,
+                "psnr": report.psnr,
+                "seconds": round(report.seconds, 3),
+            }
+        )
+    else:
+        typer.echo(f"{back}: {report.images} images" + ("" if report.named else ", named by their ids: no index"))
+        if compare is not None:
+            psnr = f"; the others on average at {report.psnr:.1f} dB PSNR" if report.psnr is not None else ""
+            typer.echo(f"  {report.exact} of {report.compared} equal to the fitted original bit for bit{psnr}")
+        _print_rejects(report.rejects)
+    if report.rejects:
+        raise typer.Exit(REJECTED)
+
+
+def rotate(
+    out: Annotated[Path, typer.Argument(help="The protected folder.", show_default=False)],
+    new: Annotated[Path, typer.Argument(help="Where it goes under the new key.", show_default=False)],
+    key: KeyOption = None,
+    new_key: Annotated[Path | None, typer.Option(help="Key file to change to; its primary key is used.")] = None,
+    index: Annotated[Path | None, typer.Option(help="The owner's index of OUT. [default: OUT.owner]")] = None,
+    new_index: Annotated[Path | None, typer.Option(help="The owner's index of NEW. [default: NEW.owner]")] = None,
+    workers: Workers = 0,
+    resume: Resume = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change the key of a protected data set without a plain image ever being made.
+
+    The ciphers form a group: undoing one key and applying another is one step. Models trained under the old key do not
+    know the new one. Have the provider delete the old set: whoever holds both can relate them.
+
+    Example: blindsight rotate out new --key old.key --new-key new.key
+    """
+    from blindsight.owner.keys import load_keyset
+    from blindsight.owner.reveal import cipher_profile
+    from blindsight.owner.rotate import rotate as run
+
+    if new_key is None:
+        raise typer.BadParameter("give --new-key, the key file to change to")
+    old_secret = load_keyset(key).get(cipher_profile(out).key_id or "")
+    new_secret = load_keyset(new_key).primary
+    with progress_bar("rotating") as progress:
+        report = run(
+            out,
+            new,
+            old_secret,
+            new_secret,
+            index=index,
+            new_index=new_index,
+            resume=resume,
+            workers=workers,
+            progress=progress,
+        )
+    if as_json:
+        print_json(
+            {
+                "out": str(new),
+                "index": str(report.index),
+                "profile": report.profile.model_dump(mode="json"),
+                "images": report.images,
+                "rejects": [{"path": path, "reason": reason} for path, reason in report.rejects],
+                "seconds": round(report.seconds, 3),
+            }
+        )
+    else:
+        typer.echo(f"{new}: {report.images} images, now {report.profile.summary()}")
+        if not report.profile.codec.lossless:
+            typer.echo("  JPEG was decoded and encoded once more: a little quality went with it")
+        _print_rejects(report.rejects, report.index / "rejects.csv")
+    if report.rejects:
+        raise typer.Exit(REJECTED)
+
+
+def _print_rejects(rejects: list[tuple[str, str]], listed: Path | None = None) -> None:
+    if not rejects:
+        return
+    typer.echo(f"{len(rejects)} inputs were rejected" + (f", listed in {listed}" if listed else "") + ":", err=True)
+    for _, reason in rejects[:10]:
+        typer.echo(f"  {reason}", err=True)
+    if len(rejects) > 10:
+        typer.echo(f"  ... and {len(rejects) - 10} more", err=True)
+
+
+def _codec(image_format: str, quality: int | None, subsampling: str | None, gray: bool) -> Any:
+    from pydantic import ValidationError
+
+    from blindsight.profile import Codec
+
+    name = {"jpg": "jpeg"}.get(image_format.lower(), image_format.lower())
+    if name == "jpeg":
+        quality = 90 if quality is None else quality
+        subsampling = None if gray else subsampling or "4:4:4"
+    try:
+        return Codec.model_validate({"format": name, "quality": quality, "subsampling": subsampling})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = "--" + str(first["loc"][0]) if first["loc"] else "--format"
+        raise ParameterError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _parameters(settings: list[str]) -> "dict[str, Scalar]":
+    """``NAME=VALUE`` with JSON values; other text is a string."""
+    import json
+
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise ParameterError(f"--set takes NAME=VALUE, such as negation=false; got {setting!r}")
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = value
+        parameters[name] = parsed if isinstance(parsed, bool | int | float | str) else value
+    return parameters
+
+
+def _write(path: Path, data: bytes) -> None:
+    from blindsight.errors import OutputError
+
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None

@@ -1,0 +1,73 @@
+"""The model card of a run folder."""
+
+from typing import Any
+
+from blindsight.profile import Profile
+
+__all__ = ["model_card"]
+
+_STATEMENT = """\
+**Perceptual encryption is visual obfuscation, not cryptography.** It hides pictures from people and programs that
+look at them in passing. It does not withstand somebody who sets out to recover them: with one key for a whole data
+set, about twenty protected images can be enough to recover the key, and a few known pairs of plain and protected
+images give everything away."""
+
+_MIXING = """\
+**Mixing is visual obfuscation, not cryptography.** The published images hold true pixels of the originals, each at
+its own place; whoever collects enough of them can put pictures together again."""
+
+_PLAIN = "The images this model was trained on were **not protected**."
+
+
+def model_card(architecture: str, profile: Profile, size: tuple[int, int], results: dict[str, Any]) -> str:
+    """Markdown with YAML front matter; holds no path, host, user name or time.
+
+    Args:
+        architecture: timm name.
+        profile: of the data the model was trained on.
+        size: (height, width) of its images.
+        results: names and numbers for the table; accuracies are fractions whose name ends in ``top1`` or ``top5``.
+    """
+    statement = {"cipher": _STATEMENT, "mix": _MIXING, "plain": _PLAIN}[profile.kind]
+    rows = "\n".join(f"| {name.replace('_', ' ')} | {_number(name, value)} |" for name, value in results.items())
+    table = f"| measured | value |\n|---|---|\n{rows}\n" if rows else "Nothing was measured.\n"
+    taken = {
+        "cipher": f"images protected in the same way with the key `{profile.key_id}`",
+        "mix": "plain images, brought to the same size",
+        "plain": "plain images, brought to the same size",
+    }[profile.kind]
+    return f"""\
+---
+library_name: timm
+pipeline_tag: image-classification
+tags:
+- image-classification
+- timm
+- blindsight
+---
+# {architecture}, trained on {"plain" if profile.kind == "plain" else "protected"} images
+
+- Protection: {profile.summary()}
+- Takes: {taken}; {size[0]}x{size[1]}, {profile.channels} channels, normalised with mean = std = 0.5
+- Classes: {len(profile.classes)}{" (opaque ids: only the owner can name them)" if profile.opaque_classes else ""}
+
+## What the protection is worth
+
+{statement}
+
+## Results
+
+{table}
+## Use
+
+```
+blindsight evaluate RUN DATA
+blindsight predict RUN IMAGE...
+```
+"""
+
+
+def _number(name: str, value: Any) -> str:
+    if name.endswith(("top1", "top5")) and isinstance(value, float):
+        return f"{100 * value:.2f} %"
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,145 @@
+"""ConvMixers on timm's ``ConvMixer``: the other isotropic network of arXiv 2204.07707.
+
+Names are ``convmixer_<width>_<depth>_patch<patch>_<image side>``; the kernel is 9 throughout. The paper's own code
+calls 256/8 with patch 1 on CIFAR-10 ``tiny_convmixer``, 384/8 with patch 4 on Imagenette ``convmixer_384_8``, and
+48/16 behind a fixed 4x4 space-to-depth rearrangement ``convmixer2``.
+"""
+
+from typing import Any
+
+import torch
+from timm.models._builder import build_model_with_cfg
+from timm.models._registry import generate_default_cfgs, register_model
+from timm.models.convmixer import ConvMixer
+from torch import nn
+
+__all__ = [
+    "ConvMixerS2D",
+    "SpaceToDepth",
+    "convmixer_48_16_s2d4_32",
+    "convmixer_128_4_patch4_32",
+    "convmixer_128_4_patch16_224",
+    "convmixer_256_8_patch1_32",
+    "convmixer_256_8_patch4_32",
+    "convmixer_256_8_patch8_64",
+    "convmixer_256_8_patch16_224",
+    "convmixer_384_8_patch4_224",
+]
+
+
+class SpaceToDepth(nn.Module):
+    """(N, C, H, W) -> (N, C * patch**2, H / patch, W / patch): each patch becomes the channels of one position.
+
+    Holds no parameters, so it has to learn nothing: a fixed rearrangement. Channels are ordered (C, row, column).
+    """
+
+    def __init__(self, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.pixel_unshuffle(x, self.patch)
+
+    def extra_repr(self) -> str:
+        return f"patch={self.patch}"
+
+
+class ConvMixerS2D(ConvMixer):
+    """ConvMixer whose patch embedding is :class:`SpaceToDepth`; its width is ``in_chans * patch_size**2``."""
+
+    def __init__(self, depth: int, kernel_size: int = 9, patch_size: int = 4, in_chans: int = 3, **kwargs: Any) -> None:
+        super().__init__(
+            in_chans * patch_size**2, depth, kernel_size, patch_size=patch_size, in_chans=in_chans, **kwargs
+        )
+        self.patch_size = patch_size
+        self.stem = SpaceToDepth(patch_size)
+
+
+def _cfg(size: int, **kwargs: Any) -> dict[str, Any]:
+    return {
+        "num_classes": 1000,
+        "input_size": (3, size, size),
+        "crop_pct": 1.0,
+        "interpolation": "bicubic",
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.5, 0.5, 0.5),
+        "first_conv": "stem.0",
+        "classifier": "head",
+        "license": "apache-2.0",
+        **kwargs,
+    }
+
+
+default_cfgs = generate_default_cfgs(
+    {
+        "convmixer_48_16_s2d4_32.untrained": _cfg(32, first_conv=None),
+        "convmixer_128_4_patch4_32.untrained": _cfg(32),
+        "convmixer_256_8_patch1_32.untrained": _cfg(32),
+        "convmixer_256_8_patch4_32.untrained": _cfg(32),
+        "convmixer_256_8_patch8_64.untrained": _cfg(64),
+        "convmixer_128_4_patch16_224.untrained": _cfg(224),
+        "convmixer_256_8_patch16_224.untrained": _cfg(224),
+        "convmixer_384_8_patch4_224.untrained": _cfg(224),
+    }
+)
+
+
+def _create(variant: str, pretrained: bool, dim: int, depth: int, patch: int, **kwargs: Any) -> ConvMixer:
+    arguments = {"dim": dim, "depth": depth, "kernel_size": 9, "patch_size": patch, **kwargs}
+    return build_model_with_cfg(
+        ConvMixer, variant, pretrained, feature_cfg={"out_indices": 3, "feature_cls": "getter"}, **arguments
+    )
+
+
+@register_model
+def convmixer_128_4_patch4_32(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
+    """ConvMixer-128/4, patch 4: small enough for a demonstration on a CPU."""
+    return _create("convmixer_128_4_patch4_32", pretrained, 128, 4, 4, **kwargs)
+
+
+@register_model
+def convmixer_256_8_patch4_32(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
+    """ConvMixer-256/8, patch 4, for 32 pixels."""
+    return _create("convmixer_256_8_patch4_32", pretrained, 256, 8, 4, **kwargs)
+
+
+@register_model
+def convmixer_256_8_patch1_32(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
+    """ConvMixer-256/8, patch 1, for 32 pixels: ``tiny_convmixer`` of the paper's code."""
+    return _create("convmixer_256_8_patch1_32", pretrained, 256, 8, 1, **kwargs)
+
+
+@register_model
+def convmixer_256_8_patch8_64(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
+    """ConvMixer-256/8, patch 8, for 64 pixels."""
+    return _create("convmixer_256_8_patch8_64", pretrained, 256, 8, 8, **kwargs)
+
+
+@register_model
+def convmixer_128_4_patch16_224(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
+    """ConvMixer-128/4, patch 16, for 224 pixels on a CPU."""
+    return _create("convmixer_128_4_patch16_224", pretrained, 128, 4, 16, **kwargs)
+
+
+@register_model
+def convmixer_256_8_patch16_224(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
+    """ConvMixer-256/8, patch 16, for 224 pixels."""
+    return _create("convmixer_256_8_patch16_224", pretrained, 256, 8, 16, **kwargs)
+
+
+@register_model
+def convmixer_384_8_patch4_224(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
+    """ConvMixer-384/8, patch 4, for 224 pixels: the paper's model for Imagenette."""
+    return _create("convmixer_384_8_patch4_224", pretrained, 384, 8, 4, **kwargs)
+
+
+@register_model
+def convmixer_48_16_s2d4_32(pretrained: bool = False, **kwargs: Any) -> ConvMixerS2D:
+    """48 wide, 16 deep behind a fixed 4x4 space-to-depth step: ``convmixer2`` of the paper's code."""
+    return build_model_with_cfg(
+        ConvMixerS2D,
+        "convmixer_48_16_s2d4_32",
+        pretrained,
+        feature_cfg={"out_indices": 3, "feature_cls": "getter"},
+        **{"depth": 16, "kernel_size": 9, "patch_size": 4, **kwargs},
+    )

@@ -1,0 +1,211 @@
+"""Run folders: a trained model, the profile of the data it was trained on, and what was measured.
+
+    RUN/model.safetensors   weights, with the profile in the metadata
+    RUN/config.json         timm style: architecture, num_classes, num_features, pretrained_cfg, model_args
+    RUN/profile.json        the protection that the model's images have
+    RUN/README.md           model card
+    RUN/recipe.json, metrics.csv, checkpoints/   how it was trained (see blindsight.provider.training)
+
+A run folder is written whole or not at all: each file goes through a temporary name, and ``.incomplete`` stands in
+the folder until the last one is in place. timm reads such a folder too: ``timm.create_model("local-dir:RUN")``.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blindsight.errors import CorruptDataError, OutputError, ProfileError
+from blindsight.nets._card import model_card
+from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["CONFIG_NAME", "WEIGHTS_NAME", "Run", "load_run", "read_config", "save_run", "write_atomic"]
+
+WEIGHTS_NAME = "model.safetensors"
+CONFIG_NAME = "config.json"
+CARD_NAME = "README.md"
+
+
+@dataclass
+class Run:
+    """A trained model and what it may be used on.
+
+    Attributes:
+        model: the network, in evaluation mode; takes float images (N, C, H, W) in [-1, 1] and gives logits (N, K).
+        profile: the protection of the images it was trained on; ``profile.classes[k]`` is the class of logit k.
+        config: contents of ``config.json``.
+        folder: where it was read from; None for a run that was never saved.
+    """
+
+    model: "nn.Module"
+    profile: Profile
+    config: dict[str, Any]
+    folder: Path | None = field(default=None, compare=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels of the images the model takes."""
+        _, height, width = self.config["pretrained_cfg"]["input_size"]
+        return int(height), int(width)
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Writes a file so that it is either whole or absent, also after a crash.
+
+    Raises:
+        OutputError: no space left, or the folder cannot be written to.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; free some space or choose --out") from None
+
+
+def save_run(
+    folder: Path,
+    model: "nn.Module",
+    profile: Profile,
+    *,
+    architecture: str,
+    size: tuple[int, int],
+    model_args: dict[str, Any] | None = None,
+    results: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Writes weights, configuration, profile and model card; returns the configuration.
+
+    Args:
+        folder: the run folder, made where it is missing.
+        model: the trained network.
+        profile: of the data it was trained on; its classes are the model's outputs in order.
+        architecture: timm name, without a pretrained tag.
+        size: (height, width) of the images it was trained on.
+        model_args: arguments that make the same architecture again, JSON values.
+        results: numbers for the model card, e.g. ``{"val_top1": 0.93, "epochs": 20}``.
+
+    Raises:
+        OutputError: the folder cannot be written to or is full.
+    """
+    from safetensors.torch import save
+
+    cfg = dict(getattr(model, "pretrained_cfg", None) or {})
+    half = [0.5] * profile.channels
+    config: dict[str, Any] = {
+        "architecture": architecture,
+        "num_classes": len(profile.classes),
+        "num_features": int(getattr(model, "num_features", 0)),
+        "model_args": dict(model_args or {}),
+        "pretrained_cfg": {
+            "input_size": [profile.channels, *size],
+            "fixed_input_size": True,
+            "interpolation": cfg.get("interpolation", "bicubic"),
+            "crop_pct": 1.0,
+            "mean": half,
+            "std": half,
+            "num_classes": len(profile.classes),
+            "first_conv": cfg.get("first_conv"),
+            "classifier": cfg.get("classifier"),
+        },
+        "label_names": list(profile.classes),
+    }
+    metadata = {"format": "pt", "blindsight.profile": json.dumps(profile.model_dump(mode="json"), sort_keys=True)}
+    # The Rust side keeps metadata in a hash map; the weights of equal runs should be equal bytes all the same.
+    state = {k: v.detach().cpu().contiguous() for k, v in sorted(model.state_dict().items())}
+    weights = _with_metadata(save(state), metadata)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {folder}: {error.strerror or error}") from None
+    write_atomic(folder / WEIGHTS_NAME, weights)
+    write_atomic(folder / CONFIG_NAME, json.dumps(config, indent=2) + "\n")
+    write_atomic(folder / CARD_NAME, model_card(architecture, profile, size, results or {}))
+    write_atomic(folder / PROFILE_NAME, profile.to_json())
+    return config
+
+
+def _with_metadata(data: bytes, metadata: dict[str, str]) -> bytes:
+    """Puts metadata into a serialised safetensors file in a fixed order (header: u64 length, JSON padded to 8)."""
+    length = int.from_bytes(data[:8], "little")
+    header = {"__metadata__": metadata, **json.loads(data[8 : 8 + length])}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
+def read_config(folder: Path) -> tuple[Profile, dict[str, Any]]:
+    """Profile and configuration of a run, without its weights and without torch.
+
+    Raises:
+        OutputError: the folder is missing, or the training into it has not finished.
+        CorruptDataError: a file is missing or damaged; the message names it.
+    """
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is not a folder; give the run folder that train wrote")
+    if (folder / INCOMPLETE_MARKER).exists():
+        raise OutputError(f"the training into {folder} has not finished; finish it with train --resume")
+    for name in (CONFIG_NAME, WEIGHTS_NAME, PROFILE_NAME):
+        if not (folder / name).is_file():
+            raise CorruptDataError(f"{folder} has no {name}: not a run folder, or a damaged one; train again")
+    try:
+        profile = Profile.from_json((folder / PROFILE_NAME).read_bytes(), origin=str(folder / PROFILE_NAME))
+    except ProfileError as error:
+        raise CorruptDataError(str(error)) from None
+    path = folder / CONFIG_NAME
+    try:
+        config = json.loads(path.read_bytes())
+        architecture, classes = config["architecture"], config["num_classes"]
+        channels, height, width = (int(v) for v in config["pretrained_cfg"]["input_size"])
+        arguments = config["model_args"]
+        if not (isinstance(architecture, str) and isinstance(arguments, dict) and min(channels, height, width) > 0):
+            raise TypeError("a value has the wrong type")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CorruptDataError(f"{path} is damaged ({error}); restore it or train again") from None
+    if classes != len(profile.classes) or channels != profile.channels:
+        raise CorruptDataError(
+            f"{path} says {classes} classes and {channels} channels, {PROFILE_NAME} beside it says "
+            f"{len(profile.classes)} and {profile.channels}; the files belong to different runs"
+        )
+    return profile, config
+
+
+def load_run(folder: Path) -> Run:
+    """Reads a run folder.
+
+    Raises:
+        OutputError: the folder is missing, or the training into it has not finished.
+        CorruptDataError: a file is missing or damaged; the message names it.
+        UnknownNameError: the architecture is not one timm or this package knows.
+    """
+    profile, config = read_config(folder)
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from blindsight.nets import create_model
+
+    path = folder / WEIGHTS_NAME
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CorruptDataError(f"{path} is damaged ({error}); restore it or train again") from None
+    model = create_model(
+        config["architecture"],
+        num_classes=config["num_classes"],
+        in_chans=profile.channels,
+        **config["model_args"],
+    )
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CorruptDataError(f"{path} does not hold the weights {CONFIG_NAME} describes ({reason})") from None
+    return Run(model.eval(), profile, config, folder)

@@ -1,0 +1,304 @@
+"""A run that fills an output folder: locked, resumable, in parallel, and never half-written in a way that looks whole.
+
+- OUT holds ``.incomplete/`` from the first moment to the last; files are written there and renamed into place whole.
+- Each finished image is a line of the index's journal, written after its rename. A killed run loses at most the images
+  in flight, which are made again, byte for byte the same.
+- ``profile.json`` is renamed into place when everything else is; then ``.incomplete/`` goes.
+"""
+
+import errno
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from blindsight.errors import CorruptDataError, ImageError, OutputError
+from blindsight.owner.index import ImageRecord, Index, record_line
+from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
+
+__all__ = ["Job", "Outcome", "Progress", "Task", "default_workers"]
+
+#: Called with (images done, images in all).
+Progress = Callable[[int, int], None]
+
+
+def default_workers() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file to make.
+
+    Attributes:
+        file: POSIX path below OUT.
+        path: relative path of the input, for the rejects.
+        payload: what the worker needs.
+    """
+
+    file: str
+    path: str
+    payload: Any
+
+
+#: Makes the bytes of a file and the record of it; an ImageError makes the input a reject.
+Work = Callable[[Task], tuple[bytes, ImageRecord]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job did.
+
+    Attributes:
+        records: every image written, by this run or one it resumed, in the order of their files.
+        rejects: (path, reason) of inputs that could not be read.
+        resumed: how many records an earlier run had written.
+    """
+
+    records: list[ImageRecord]
+    rejects: list[tuple[str, str]]
+    resumed: int
+
+
+class Job:
+    """A run into OUT; a context manager that holds the index's lock.
+
+    Args:
+        out: output folder; absent, empty, or left by an interrupted run of the same description.
+        index: the owner's index folder, outside OUT; None where the output needs none, as when revealing.
+        description: everything that the output depends on, JSON; a resumed run must have the same.
+        resume: go on with an interrupted run.
+
+    Raises:
+        OutputError: OUT or the index is not ours to write to, is in use, or the description differs.
+    """
+
+    def __init__(self, out: Path, index: Path | None, description: dict[str, Any], *, resume: bool = False) -> None:
+        self.out = out.resolve()
+        self._work_folder = self.out / INCOMPLETE_MARKER
+        self.index = Index(index.resolve() if index else self._work_folder)
+        self._keeps_index = index is not None
+        self.description: dict[str, Any] = json.loads(json.dumps(description))
+        self.resume = resume
+        self._journal = self.index.folder / "journal.jsonl"
+        self._lock: int | None = None
+        if index and self.index.folder.is_relative_to(self.out):
+            raise OutputError(f"the index {index} would lie inside {out}, which is handed to the provider; move it out")
+
+    def __enter__(self) -> Self:
+        self._check_out()
+        with no_space_means(self.out):
+            self.index.create()
+            self._take_lock()
+            try:
+                self._claim()
+            except BaseException:
+                self._release_lock()
+                raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._release_lock()
+
+    # --- whose folder is it -----------------------------------------------------------------------------------
+
+    def _check_out(self) -> None:
+        """Refuses a folder that is not ours, before anything is written."""
+        if self.out.exists() and not self.out.is_dir():
+            raise OutputError(f"{self.out} is a file; give a folder that does not exist yet")
+        occupied = self.out.is_dir() and any(self.out.iterdir())
+        if self._work_folder.exists():
+            if not self.resume:
+                raise OutputError(f"{self.out} holds an unfinished run; add --resume to finish it, or remove it")
+        elif (self.out / PROFILE_NAME).exists():
+            raise OutputError(f"{self.out} is finished already; choose another output folder or remove it")
+        elif occupied:
+            raise OutputError(f"{self.out} is not empty and not ours; choose a folder that does not exist yet")
+
+    def _claim(self) -> None:
+        """Writes the description, or compares it with the one of the run to be resumed."""
+        job = self.index.folder / "job.json"
+        if job.exists():
+            if not self.resume:
+                raise OutputError(
+                    f"{self.index.folder} holds the index of another run, which its images cannot be revealed without; "
+                    f"choose another --index, or move it away"
+                )
+            self._compare(job)
+        elif self._keeps_index and self._work_folder.exists():
+            raise OutputError(
+                f"{self.index.folder} has no record of the run in {self.out}; give its index with --index"
+            )
+        else:
+            self.index.write("job.json", json.dumps(self.description, indent=1, sort_keys=True) + "\n")
+        self._work_folder.mkdir(parents=True, exist_ok=True)
+        for left in self._work_folder.glob("*.tmp"):
+            left.unlink()
+
+    def _compare(self, job: Path) -> None:
+        try:
+            before = json.loads(job.read_bytes())
+        except ValueError as error:
+            raise CorruptDataError(f"{job} is damaged ({error}); remove it and the output, and begin again") from None
+        for name in sorted(set(before) | set(self.description)):
+            if before.get(name) != self.description.get(name):
+                was, now = _short(before.get(name)), _short(self.description.get(name))
+                raise OutputError(
+                    f"cannot resume {self.out}: {name} was {was}, now {now}; "
+                    f"repeat the first command, or begin anew elsewhere"
+                )
+
+    def _take_lock(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        self._lock = os.open(self.index.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._release_lock()
+            raise OutputError(f"another run is writing {self.out} right now; wait for it or stop it") from None
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # --- the run ----------------------------------------------------------------------------------------------
+
+    def run(self, tasks: Sequence[Task], work: Work, *, workers: int = 0, progress: Progress | None = None) -> Outcome:
+        """Does every task that is not done yet.
+
+        Args:
+            tasks: all files of the output, with distinct ``file``.
+            work: called in a thread for each.
+            workers: threads; 0 is one a processor.
+            progress: called after each image.
+
+        Raises:
+            OutputError: no space left, or OUT cannot be written; what is done stays, for ``--resume``.
+        """
+        records = self._read_journal({task.file for task in tasks})
+        resumed = len(records)
+        rejects: list[tuple[str, str]] = []
+        left = [task for task in tasks if task.file not in records]
+        for folder in sorted({(self.out / task.file).parent for task in left}):
+            with no_space_means(self.out):
+                folder.mkdir(parents=True, exist_ok=True)
+
+        def make(task: Task) -> ImageRecord:
+            data, record = work(task)
+            self.place(task.file, data)
+            return record
+
+        workers = workers or default_workers()
+        with no_space_means(self.out), self._journal.open("a", encoding="ascii") as journal:
+            for task, result in _in_parallel(left, make, workers):
+                try:
+                    record = result.result()
+                except ImageError as error:
+                    rejects.append((task.path, str(error)))
+                else:
+                    records[task.file] = record
+                    journal.write(record_line(record))
+                    journal.flush()
+                if progress:
+                    progress(len(records) + len(rejects), len(tasks))
+        return Outcome(sorted(records.values()), sorted(rejects), resumed)
+
+    def place(self, file: str, data: bytes) -> None:
+        """Writes a file below OUT whole or not at all."""
+        temporary = self._work_folder / f"{threading.get_ident()}.tmp"
+        with temporary.open("wb") as stream:
+            stream.write(data)
+        temporary.replace(self.out / file)
+
+    def _read_journal(self, wanted: set[str]) -> dict[str, ImageRecord]:
+        """Images that earlier runs finished and that are still there. Cuts off a line that a kill left half-written."""
+        records: dict[str, ImageRecord] = {}
+        if not self._journal.exists():
+            return records
+        whole = 0
+        with self._journal.open("rb") as journal:
+            for line in journal:
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    record = ImageRecord(**json.loads(line))
+                except (ValueError, TypeError):
+                    raise CorruptDataError(f"{self._journal} is damaged; remove it to make all images again") from None
+                whole += len(line)
+                path = self.out / record.file
+                if record.file in wanted and path.is_file() and path.stat().st_size == record.bytes:
+                    records[record.file] = record
+        os.truncate(self._journal, whole)
+        return records
+
+    def finish(self, outcome: Outcome, classes: dict[str, str], profile: Profile | None) -> None:
+        """Writes the index, then the profile, then takes the mark of incompleteness away.
+
+        Args:
+            outcome: of :meth:`run`.
+            classes: class id -> class name.
+            profile: the profile of OUT; None for a plain folder.
+        """
+        with no_space_means(self.out):
+            if self._keeps_index:
+                self.index.write_images(outcome.records)
+                self.index.write_rejects(outcome.rejects)
+                self.index.write_classes(classes)
+            if profile is not None:
+                temporary = self._work_folder / PROFILE_NAME
+                with temporary.open("w", encoding="utf-8") as stream:
+                    stream.write(profile.to_json())
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                temporary.replace(self.out / PROFILE_NAME)
+            shutil.rmtree(self._work_folder)
+
+
+def _in_parallel(
+    tasks: Sequence[Task], make: Callable[[Task], ImageRecord], workers: int
+) -> Iterator[tuple[Task, "Future[ImageRecord]"]]:
+    """Results as they come, with few tasks in flight, so that memory does not grow with the data set."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="blindsight")
+    flying: dict[Future[ImageRecord], Task] = {}
+    try:
+        for task in tasks:
+            flying[pool.submit(make, task)] = task
+            if len(flying) >= 2 * workers:
+                done, _ = wait(flying, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield flying.pop(future), future
+        while flying:
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield flying.pop(future), future
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def no_space_means(out: Path) -> Iterator[None]:
+    """Turns failures of the file system below into one clear error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(
+                f"no space left to write {out}; free some and run the command again with --resume"
+            ) from None
+        raise OutputError(f"cannot write {error.filename or out}: {error.strerror or error}") from None
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,116 @@
+"""Ciphers by name, ours and other people's.
+
+A third party adds a scheme with :func:`register_cipher`, or ships it in a package that names its module under the entry
+point group ``blindsight.ciphers``; :func:`blindsight.testing.check_cipher` certifies that it keeps the laws.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from blindsight.errors import ParameterError, UnknownNameError
+from blindsight.owner.ciphers.cipher import Cipher
+from blindsight.owner.ciphers.steps import Step
+from blindsight.profile import Scalar
+
+__all__ = ["CipherEntry", "cipher_entry", "create_cipher", "list_ciphers", "register_cipher"]
+
+StepFactory = Callable[..., Sequence[Step]]
+_BUILT_IN = ("etc", "np", "pe", "shf")
+_entries: dict[str, "CipherEntry"] = {}
+
+
+@dataclass(frozen=True)
+class CipherEntry:
+    """A registered scheme.
+
+    Attributes:
+        name: short name, used in commands, profiles and key paths.
+        factory: keyword parameters (JSON scalars, all with defaults) -> list of steps.
+    """
+
+    name: str
+    factory: StepFactory
+
+    @property
+    def summary(self) -> str:
+        """The first line of the factory's docstring."""
+        return (inspect.getdoc(self.factory) or "").split("\n", 1)[0]
+
+
+def register_cipher(name: str) -> Callable[[StepFactory], StepFactory]:
+    """Registers a scheme; use as a decorator on its step factory.
+
+    Args:
+        name: 1 to 32 lower-case letters, digits and hyphens; it stands in key paths, so it can never change.
+
+    Raises:
+        ParameterError: the name is taken by another factory or is malformed.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", name):
+        raise ParameterError(f"a scheme name is lower-case letters, digits and hyphens, got {name!r}")
+
+    def register(factory: StepFactory) -> StepFactory:
+        taken = _entries.get(name)
+        if taken is not None and taken.factory is not factory:
+            raise ParameterError(f"scheme '{name}' is registered already; choose another name")
+        _entries[name] = CipherEntry(name, factory)
+        return factory
+
+    return register
+
+
+@cache
+def _load() -> None:
+    """Imports the built-in schemes and those of installed packages, once."""
+    for name in _BUILT_IN:
+        import_module(f"blindsight.owner.ciphers.{name}")
+    for point in entry_points(group="blindsight.ciphers"):
+        point.load()
+
+
+def list_ciphers() -> list[str]:
+    """The names of all registered schemes, sorted."""
+    _load()
+    return sorted(_entries)
+
+
+def cipher_entry(name: str) -> CipherEntry:
+    """The registered scheme of that name.
+
+    Raises:
+        UnknownNameError: no such scheme; the message names the nearest.
+    """
+    _load()
+    try:
+        return _entries[name]
+    except KeyError:
+        raise UnknownNameError.of("scheme", name, list_ciphers()) from None
+
+
+def create_cipher(name: str, block_size: int = 16, channels: int = 3, **parameters: Scalar) -> Cipher:
+    """Creates a cipher by name.
+
+    Args:
+        name: a registered scheme, e.g. ``etc``; see :func:`list_ciphers`.
+        block_size: side M of the blocks in pixels.
+        channels: 3 (RGB) or 1 (grayscale).
+        parameters: the scheme's own parameters; the profile records them with their defaults.
+
+    Raises:
+        UnknownNameError: no such scheme.
+        ParameterError: a parameter that the scheme does not have or cannot take.
+    """
+    entry = cipher_entry(name)
+    signature = inspect.signature(entry.factory)
+    unknown = sorted(set(parameters) - set(signature.parameters))
+    if unknown:
+        known = ", ".join(signature.parameters) or "none"
+        raise ParameterError(f"scheme '{name}' has no parameter '{unknown[0]}'; its parameters: {known}")
+    bound = signature.bind(**parameters)
+    bound.apply_defaults()
+    return Cipher(name, entry.factory(**bound.arguments), block_size, channels, bound.arguments)

@@ -1,0 +1,34 @@
+"""What a choice of key scope exposes, in the numbers that attacks have reached. Said at protect time, not after."""
+
+from blindsight.profile import Profile
+
+__all__ = ["IMAGES_TO_BREAK", "exposure", "images_per_key"]
+
+#: Protected images of one key from which a ciphertext-only attack recovered it in every trial (README, "What it does
+#: not protect against"). Schemes that are not listed have not been measured, which is no evidence for them.
+IMAGES_TO_BREAK = {"etc": 20, "pe": 10}
+
+
+def images_per_key(profile: Profile, images: int) -> int:
+    """How many protected images share a key, at most on average."""
+    scope = profile.key_scope or "dataset"
+    if scope == "image":
+        return min(images, 1)
+    if scope.startswith("pool:"):
+        return -(-images // int(scope.removeprefix("pool:")))
+    return images
+
+
+def exposure(profile: Profile, images: int) -> str:
+    """One or two sentences for the person who is about to hand the images over."""
+    share = images_per_key(profile, images)
+    if share <= 1:
+        return "Each image has its own key. Block statistics stay visible, and a candidate original can be confirmed."
+    text = f"{share} images share a key. "
+    known = IMAGES_TO_BREAK.get(profile.scheme or "")
+    if known is None:
+        return text + f"How many are enough to break {profile.scheme} is not measured; assume a few dozen."
+    verdict = "so treat the pictures as hidden from casual viewing only" if share >= known else "this is below that"
+    return (
+        text + f"About {known} were enough to recover a key of {profile.scheme} from protected images alone: {verdict}."
+    )

@@ -1,0 +1,165 @@
+"""The owner's index: what only the owner may know about a protected data set, kept apart from it.
+
+A folder, mode 0700, by default ``OUT.owner`` beside OUT:
+
+- ``images.csv``: id, view, split, class name, relative path, size, and the file in OUT, one row a protected image.
+- ``classes.json``: class id -> class name.
+- ``rejects.csv``: path, reason.
+- ``job.json``, ``journal.jsonl``, ``lock``: the run that made it; they let an interrupted run resume.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+
+from blindsight.errors import CorruptDataError, OutputError
+
+__all__ = ["ImageRecord", "Index", "class_names", "default_index"]
+
+
+def default_index(out: Path) -> Path:
+    """``OUT.owner``, beside OUT."""
+    out = out.resolve()
+    return out.with_name(out.name + ".owner")
+
+
+@dataclass(frozen=True, order=True)
+class ImageRecord:
+    """One protected image as the owner knows it.
+
+    Attributes:
+        file: POSIX path below the protected folder.
+        id: image id, the file's stem.
+        view: 0 for the image itself, 1.. for augmented views of it.
+        split: split name, or empty.
+        class_name: the class's name, or empty.
+        path: relative path of the plain image.
+        height: height in pixels of the plain image, upright, before fitting.
+        width: its width.
+        bytes: size of the protected file, which tells a whole file from a damaged one on resuming.
+    """
+
+    file: str
+    id: str
+    view: int
+    split: str
+    class_name: str
+    path: str
+    height: int
+    width: int
+    bytes: int
+
+
+class Index:
+    """Reads and writes an index folder.
+
+    Args:
+        folder: the index folder; made with mode 0700 on the first write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def create(self) -> None:
+        """Makes the folder, for the owner alone."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+
+    def write_images(self, records: Iterable[ImageRecord]) -> None:
+        names = [field.name for field in fields(ImageRecord)]
+        self._write_csv("images.csv", names, (astuple(record) for record in sorted(records)))
+
+    def write_rejects(self, rejects: Iterable[tuple[str, str]]) -> None:
+        self._write_csv("rejects.csv", ["path", "reason"], sorted(rejects))
+
+    def write_classes(self, names: dict[str, str]) -> None:
+        self.write("classes.json", json.dumps(names, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+    def images(self) -> list[ImageRecord]:
+        """All records, sorted by file.
+
+        Raises:
+            OutputError: there is no index here.
+            CorruptDataError: it is damaged.
+        """
+        path = self.folder / "images.csv"
+        try:
+            with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+                rows = list(csv.DictReader(file, strict=True))
+            return [_record(row) for row in rows]
+        except FileNotFoundError:
+            raise OutputError(f"no index at {self.folder}; give the folder that protect wrote with --index") from None
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise CorruptDataError(f"{path} is damaged ({error}); restore it from a backup") from None
+
+    def classes(self) -> dict[str, str]:
+        """Class id -> class name.
+
+        Raises:
+            OutputError: there is no index here.
+            CorruptDataError: it is damaged.
+        """
+        path = self.folder / "classes.json"
+        try:
+            names = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise OutputError(f"no index at {self.folder}; give the folder that protect wrote with --index") from None
+        except ValueError as error:
+            raise CorruptDataError(f"{path} is damaged ({error}); restore it from a backup") from None
+        return {str(k): str(v) for k, v in names.items()}
+
+    def label(self) -> str:
+        """The data set's label, which its image ids are made of.
+
+        Raises:
+            OutputError: there is no index here.
+            CorruptDataError: it is damaged.
+        """
+        path = self.folder / "job.json"
+        try:
+            return str(json.loads(path.read_bytes())["label"])
+        except FileNotFoundError:
+            raise OutputError(f"no index at {self.folder}; give the folder that protect wrote with --index") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptDataError(f"{path} is damaged ({error}); restore it from a backup") from None
+
+    def _write_csv(self, name: str, header: list[str], rows: Iterable[tuple[object, ...]]) -> None:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        self.write(name, text.getvalue())
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a file of the index whole or not at all."""
+        temporary = self.folder / (name + ".tmp")
+        with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.folder / name)
+
+
+def _record(row: dict[str, str]) -> ImageRecord:
+    view, height, width, size = (int(row[name]) for name in ("view", "height", "width", "bytes"))
+    text = {name: row[name] for name in ("file", "id", "split", "class_name", "path")}
+    return ImageRecord(**text, view=view, height=height, width=width, bytes=size)
+
+
+def record_line(record: ImageRecord) -> str:
+    """A record as one line of the journal."""
+    return json.dumps(asdict(record), ensure_ascii=True) + "\n"
+
+
+def class_names(index: Path) -> dict[str, str]:
+    """Class id -> class name, from an index folder.
+
+    Raises:
+        OutputError: there is no index here.
+        CorruptDataError: it is damaged.
+    """
+    return Index(index).classes()

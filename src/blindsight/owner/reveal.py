@@ -1,0 +1,186 @@
+"""A protected data set in, the plain images out."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindsight.errors import ImageError, OutputError, ProfileError
+from blindsight.images import encode_image, read_image, read_protected, unfit_image
+from blindsight.owner._job import Job, Progress, Task
+from blindsight.owner.index import ImageRecord, Index, default_index
+from blindsight.owner.keys import SecretKey
+from blindsight.owner.protect import fitted
+from blindsight.owner.protection import Protection
+from blindsight.owner.sources import FolderSource
+from blindsight.profile import PROFILE_NAME, Codec, Profile
+
+__all__ = ["RevealReport", "cipher_profile", "reveal", "reveal_targets"]
+
+
+@dataclass(frozen=True)
+class RevealReport:
+    """What :func:`reveal` did.
+
+    Attributes:
+        images: images revealed.
+        named: True where the owner's index gave them their names; else they are named by their ids.
+        rejects: (file, reason) of protected files that could not be read.
+        compared: images found among the originals, where these were given.
+        exact: how many of those are equal to the fitted original bit for bit.
+        psnr: mean PSNR in dB of those that are not; None where there are none.
+        seconds: wall time.
+    """
+
+    images: int
+    named: bool
+    rejects: list[tuple[str, str]]
+    compared: int
+    exact: int
+    psnr: float | None
+    seconds: float
+
+
+def cipher_profile(folder: Path) -> Profile:
+    """The profile of a folder that has a way back.
+
+    Raises:
+        OutputError: no such folder, or unfinished.
+        ProfileError: no profile, or not of kind ``cipher``.
+    """
+    profile = Profile.of_folder(folder)
+    if profile is None:
+        raise ProfileError(f"{folder} has no {PROFILE_NAME}; give the folder that protect wrote")
+    if profile.kind != "cipher":
+        raise ProfileError(f"{folder} is of kind '{profile.kind}', which no key undoes; reveal works on ciphers")
+    return profile
+
+
+def reveal(
+    protected: Path,
+    back: Path,
+    key: SecretKey,
+    *,
+    index: Path | None = None,
+    originals: Path | None = None,
+    resume: bool = False,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> RevealReport:
+    """Decrypts a data set into PNG files.
+
+    With the owner's index images come back under their own paths and padding is taken off; without it they are named
+    by their ids. From lossless files the fitted image comes back bit for bit.
+
+    Args:
+        protected: folder that ``protect`` wrote.
+        back: folder for the plain images; absent or empty.
+        key: the key that the profile names.
+        index: the owner's index; default ``OUT.owner``, where it exists.
+        originals: folder of the original images, to compare with.
+        resume: finish an interrupted run.
+        workers: threads; 0 is one a processor.
+        progress: called with (done, all).
+
+    Raises:
+        WrongKeyError: another key.
+        ProfileError: not a protected folder.
+        OutputError: the index that was named is missing, or ``back`` is not ours to write to.
+    """
+    started = time.monotonic()
+    profile = cipher_profile(protected)
+    protection = Protection(profile, key)
+    records = _records(protected, index)
+    named = bool(records) and any(record.path for record in records)
+    scores: list[float] = []
+
+    def work(task: Task) -> tuple[bytes, ImageRecord]:
+        record: ImageRecord = task.payload
+        plain = protection.decrypt(read_blocks(protected, record, profile), record.id)
+        if originals is not None and named and record.view == 0:
+            score = _compare(originals / record.path, plain, profile)
+            if score is not None:
+                scores.append(score)
+        if record.height:
+            plain = unfit_image(
+                plain,
+                original=(record.height, record.width),
+                size=profile.size,
+                fit=profile.fit or "pad",
+                block_size=profile.block_size or 1,
+            )
+        data = encode_image(plain, Codec(format="png"))
+        return data, replace(record, file=task.file, bytes=len(data))
+
+    tasks = [Task(target, record.file, record) for target, record in reveal_targets(records)]
+    description = {"command": "reveal", "profile": profile.model_dump(mode="json"), "named": named}
+    with Job(back, None, description, resume=resume) as job:
+        outcome = job.run(tasks, work, workers=workers, progress=progress)
+        job.finish(outcome, {}, None)
+    lossy = [score for score in scores if score != np.inf]
+    return RevealReport(
+        len(outcome.records),
+        named,
+        outcome.rejects,
+        len(scores),
+        len(scores) - len(lossy),
+        float(np.mean(lossy)) if lossy else None,
+        time.monotonic() - started,
+    )
+
+
+def read_blocks(protected: Path, record: ImageRecord, profile: Profile) -> NDArray[np.uint8]:
+    """The pixels of a protected image: uint8 (H, W, C), whole blocks.
+
+    Raises:
+        ImageError: unreadable, of another mode, or not of the size that it was protected at.
+    """
+    # Decoders smooth chroma across block borders; box upsampling keeps each block to itself (docs/images.md).
+    box = profile.codec.subsampling == "4:2:0"
+    pixels = read_protected(protected / record.file, channels=profile.channels, box_upsampling=box, name=record.file)
+    height, width = pixels.shape[:2]
+    block = profile.block_size or 1
+    if height % block or width % block or profile.size not in (None, (height, width)):
+        expected = f"{profile.size[1]}x{profile.size[0]}" if profile.size else f"multiples of {block}"
+        raise ImageError(f"{record.file} is {width}x{height} pixels, expected {expected}; it is not as protected")
+    return pixels
+
+
+def reveal_targets(records: list[ImageRecord]) -> list[tuple[str, ImageRecord]]:
+    """Where each image goes: its own path with the suffix ``.png``, or ids where there is no index."""
+    stems = Counter(PurePosixPath(record.path).with_suffix("") for record in records if record.view == 0)
+    targets = []
+    for record in records:
+        path = PurePosixPath(record.path or record.file)
+        if path.is_absolute() or ".." in path.parts:
+            raise OutputError(f"the index names {record.path}, which leads out of the output folder; restore the index")
+        # a.jpg and a.png in one folder must not become one file.
+        stem = path if stems[path.with_suffix("")] > 1 else path.with_suffix("")
+        view = f".view{record.view}" if record.view else ""
+        targets.append((f"{stem}{view}.png", record))
+    return targets
+
+
+def _records(protected: Path, index: Path | None) -> list[ImageRecord]:
+    """From the index; or from the tree alone, with ids in the place of names."""
+    folder = index or default_index(protected)
+    if index is not None or (folder / "images.csv").exists():
+        return Index(folder).images()
+    records = []
+    for item in FolderSource(protected).items:
+        path = PurePosixPath(item.path)
+        if path.name != PROFILE_NAME:
+            records.append(ImageRecord(item.path, path.stem, 0, item.split or "", item.label or "", "", 0, 0, 0))
+    return records
+
+
+def _compare(original: Path, revealed: NDArray[np.uint8], profile: Profile) -> float | None:
+    """PSNR in dB against the fitted original, infinity where equal; None where the original is not there."""
+    if not original.is_file():
+        return None
+    wanted = fitted(read_image(original, channels=profile.channels, background=profile.background), profile)
+    error = float(np.mean((wanted.astype(np.float64) - revealed) ** 2))
+    return float(10 * np.log10(255**2 / error)) if error else float("inf")

@@ -1,0 +1,48 @@
+"""Where plain images come from: folder trees, CSV lists, npz files, torchvision data sets."""
+
+from pathlib import Path
+
+from blindsight.errors import ParameterError
+from blindsight.owner.sources._base import Item, Source
+from blindsight.owner.sources._csv import CsvSource
+from blindsight.owner.sources._folder import FolderSource
+from blindsight.owner.sources._npz import NpzSource
+from blindsight.owner.sources._torchvision import TorchvisionSource, list_torchvision
+
+__all__ = [
+    "CsvSource",
+    "FolderSource",
+    "Item",
+    "NpzSource",
+    "Source",
+    "TorchvisionSource",
+    "list_torchvision",
+    "open_source",
+]
+
+
+def open_source(name: str | Path, *, root: Path | None = None, download: bool = False) -> Source:
+    """Opens a data set of plain images.
+
+    Args:
+        name: a folder, a ``.csv`` or ``.npz`` file, or the name of a torchvision data set, e.g. ``cifar10``.
+        root: where torchvision data sets lie; default ``~/.cache/blindsight``.
+        download: let torchvision download what is not there.
+
+    Raises:
+        ParameterError: no such file, folder or data set.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return FolderSource(path)
+    if path.suffix.lower() == ".csv":
+        return CsvSource(path)
+    if path.suffix.lower() == ".npz":
+        return NpzSource(path)
+    if str(name).lower() in list_torchvision():
+        return TorchvisionSource(str(name).lower(), root or Path("~/.cache/blindsight").expanduser(), download)
+    if path.exists():
+        raise ParameterError(f"{name} is neither a folder nor a .csv or .npz file; give one of these")
+    raise ParameterError(
+        f"no folder or file {name}, and no data set of that name; data sets by name: {', '.join(list_torchvision())}"
+    )

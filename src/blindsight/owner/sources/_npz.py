@@ -1,0 +1,59 @@
+"""An npz file of arrays ``x``, ``y``, ``classes`` and, where it has splits, ``split``."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindsight.errors import ParameterError
+from blindsight.owner.sources._base import SPLITS, Item, Source, normalised
+
+__all__ = ["NpzSource"]
+
+
+class NpzSource(Source):
+    """Images in an npz file: ``x`` uint8 (N, H, W) or (N, H, W, C); ``y`` int (N,); ``classes`` str (K,), default the
+    numbers themselves; ``split`` str (N,), optional. Pickled objects are refused.
+
+    Raises:
+        ParameterError: unreadable, or arrays of another type or shape.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.label = path.stem
+        self.rejects = []
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                x, y = arrays["x"], arrays["y"]
+                classes = arrays.get("classes")
+                splits = arrays.get("split")
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ParameterError(f"cannot read {path}: {error}; expected an npz of x, y, classes") from None
+        count = len(x) if x.ndim else 0
+        if x.dtype != np.uint8 or x.ndim not in (3, 4) or y.shape != (count,) or y.dtype.kind not in "iu":
+            raise ParameterError(
+                f"{path}: expected x uint8 (N, H, W[, C]) and y int (N,), "
+                f"got x {x.dtype} {x.shape}, y {y.dtype} {y.shape}"
+            )
+        names = [str(name) for name in (classes if classes is not None else range(int(y.max(initial=0)) + 1))]
+        if count and not 0 <= y.min() <= y.max() < len(names):
+            raise ParameterError(f"{path}: y must be 0 to {len(names) - 1}, got {y.min()} to {y.max()}")
+        if splits is not None and (splits.shape != (count,) or not {str(s) for s in np.unique(splits)} <= set(SPLITS)):
+            raise ParameterError(f"{path}: split must hold train, val or test for each of {count} images")
+        self._x = x
+        self.uniform_size = (int(x.shape[1]), int(x.shape[2]))
+        items = []
+        for i in range(count):
+            split = SPLITS[str(splits[i])] if splits is not None else None
+            name = normalised(names[y[i]])
+            items.append(Item(f"{split or 'all'}/{i:08d}", split, name, i))
+        self._keep(items)
+
+    def read(self, item: Item) -> Path | NDArray[np.uint8]:
+        pixels: NDArray[np.uint8] = self._x[item.number]
+        return pixels
+
+    def fingerprint(self, item: Item) -> str:
+        return hashlib.sha256(self._x[item.number].tobytes()).hexdigest()[:16]

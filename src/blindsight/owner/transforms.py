@@ -1,0 +1,106 @@
+"""The ciphers as torchvision v2 transforms: plain pixels in, protected pixels out, and back.
+
+They take what torchvision takes (PIL images, uint8 tensors (..., C, H, W), ``tv_tensors.Image``), leave labels and
+other entries of a sample alone, and work inside ``v2.Compose``. Put them after every crop, flip or colour change, and
+before conversion to float and normalisation.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from blindsight.errors import ParameterError
+from blindsight.owner.keys import KeyReference, SecretKey
+from blindsight.owner.protection import Protection
+from blindsight.profile import Profile
+
+__all__ = ["Decrypt", "Encrypt"]
+
+
+class _KeyedTransform(v2.Transform):  # type: ignore[misc]  # torchvision has no types
+    """Shared by both directions. Attributes with a leading underscore stay out of the repr."""
+
+    _transformed_types = (torch.Tensor, Image.Image)
+
+    def __init__(self, profile: Profile, key: SecretKey | KeyReference) -> None:
+        super().__init__()
+        if profile.key_scope not in (None, "dataset"):
+            raise ParameterError(
+                f"a transform does not know image ids, which key scope '{profile.key_scope}' needs; "
+                f"use key scope 'dataset', or the command blindsight protect"
+            )
+        self.profile = profile
+        self._reference = key if isinstance(key, KeyReference) else None
+        self._protection = Protection(profile, key.load() if isinstance(key, KeyReference) else key)
+
+    def _direction(self, height: int, width: int) -> Any:
+        raise NotImplementedError
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:  # noqa: ARG002
+        if isinstance(inpt, Image.Image):
+            return self._transform_pil(inpt)
+        if isinstance(inpt, torch.Tensor):
+            if isinstance(inpt, tv_tensors.TVTensor) and not isinstance(inpt, tv_tensors.Image):
+                return inpt  # boxes and masks have no pixels to hide
+            if inpt.ndim < 3:
+                raise ParameterError(f"an image tensor has shape (..., C, H, W), got {tuple(inpt.shape)}")
+            changed = self._direction(inpt.shape[-2], inpt.shape[-1]).apply(inpt.as_subclass(torch.Tensor))
+            return tv_tensors.wrap(changed, like=inpt) if isinstance(inpt, tv_tensors.Image) else changed
+        return inpt
+
+    def _transform_pil(self, image: Image.Image) -> Image.Image:
+        mode = "RGB" if self.profile.channels == 3 else "L"
+        if image.mode != mode:
+            raise ParameterError(f"expected a PIL image of mode {mode}, got {image.mode}; convert it first")
+        pixels: NDArray[np.uint8] = np.asarray(image)
+        return Image.fromarray(self._direction(image.height, image.width).apply(pixels), mode=None)
+
+    def extra_repr(self) -> str:
+        return self.profile.summary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._reference is None:
+            raise TypeError(
+                f"{type(self).__name__} holds a secret key, which is never pickled; make it with "
+                f"KeyReference.of(KEY_FILE), so that worker processes load the key themselves"
+            )
+        state = dict(self.__dict__)
+        del state["_protection"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        reference: KeyReference = state["_reference"]
+        self._protection = Protection(self.profile, reference.load())
+
+
+class Encrypt(_KeyedTransform):
+    """Protects images as a profile says.
+
+    Args:
+        profile: of kind ``cipher`` and key scope ``dataset``.
+        key: the key that it names; a :class:`~blindsight.owner.keys.KeyReference` where the transform is to be
+            pickled, as for DataLoader workers that are spawned.
+
+    Raises:
+        ParameterError: another key scope; when called: not uint8, or a size that is not whole blocks.
+        WrongKeyError: another key.
+
+    Example:
+        >>> transform = v2.Compose([v2.Resize((224, 224)), Encrypt(profile, KeyReference.of("owner.key"))])
+    """
+
+    def _direction(self, height: int, width: int) -> Any:
+        return self._protection.permutation(height, width)
+
+
+class Decrypt(_KeyedTransform):
+    """The exact inverse of :class:`Encrypt`; same arguments, same errors."""
+
+    def _direction(self, height: int, width: int) -> Any:
+        return self._protection.permutation(height, width, inverse=True)

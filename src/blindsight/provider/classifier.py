@@ -1,0 +1,194 @@
+"""The LightningModule: normalisation, augmentation, loss, optimiser, schedule and moving average."""
+
+import math
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from timm.optim import create_optimizer_v2, list_optimizers
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from blindsight.errors import BlindsightError, UnknownNameError
+from blindsight.provider import augment
+from blindsight.provider.recipe import TrainConfig
+
+__all__ = ["Classifier", "normalise", "schedule_factor", "wants_channels_last"]
+
+# How often the loss is looked at; on a GPU each look waits for the device.
+CHECK_EVERY = 20
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 0..255 -> float32 -1..1 with mean = std = 0.5, so that ``normalise(255 - x) == -normalise(x)`` exactly."""
+    return images.float().mul_(2.0).sub_(255.0).div_(255.0)
+
+
+def wants_channels_last(model: nn.Module) -> bool:
+    """True for convolutional networks, whose CPU and GPU kernels are faster with channels last (twice, on a CPU)."""
+    return sum(isinstance(m, nn.Conv2d) for m in model.modules()) > 1
+
+
+def schedule_factor(step: int, total: int, config: TrainConfig) -> float:
+    """The learning rate of a step, as a part of ``config.lr``.
+
+    Args:
+        step: 0 for the first.
+        total: steps of the whole training.
+        config: ``sched``, ``warmup``, ``min_lr``, ``epochs``.
+
+    ``cosine`` rises linearly through the warm-up and follows half a cosine to ``min_lr``. ``onecycle`` (Smith & Topin,
+    arXiv 1708.07120) rises by half a cosine from 1/25 through 30 % of the steps and falls by another to 1/250,000.
+    """
+    if config.sched == "onecycle":
+        peak = 0.3 * total
+        if step < peak:
+            return _half_cosine(1 / 25, 1.0, step / peak)
+        return _half_cosine(1.0, 4e-6, (step - peak) / max(1.0, total - 1 - peak))
+    warmup = round(config.warmup / config.epochs * total)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if config.sched == "constant":
+        return 1.0
+    return _half_cosine(1.0, config.min_lr, (step - warmup) / max(1, total - warmup))
+
+
+def _half_cosine(start: float, end: float, part: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
+
+
+class Classifier(pl.LightningModule):
+    """Trains a network on batches of uint8 images (N, C, H, W) and class indices (N,).
+
+    Everything random is drawn from (seed, step) or (seed, epoch), so a training resumed after an epoch goes on exactly
+    as if it had never stopped.
+
+    Args:
+        model: the network; takes floats in [-1, 1].
+        config: the recipe.
+        num_classes: of the network.
+        block: side of the encrypted blocks, which CutMix and erasing keep whole; 1 for plain images.
+        total_steps: optimiser steps of the whole training.
+    """
+
+    def __init__(self, model: nn.Module, config: TrainConfig, num_classes: int, block: int, total_steps: int) -> None:
+        super().__init__()
+        self.config, self.num_classes, self.block, self.total_steps = config, num_classes, block, total_steps
+        last = wants_channels_last(model) if config.channels_last is None else config.channels_last
+        self.layout = torch.channels_last if last else torch.contiguous_format
+        self.model = model.to(memory_format=self.layout)
+        self.ema = ModelEmaV3(self.model, decay=config.ema, use_warmup=True) if config.ema else None
+        self.validation: dict[str, float] = {}
+        self._sums: Tensor | None = None
+        self._losses: Tensor | None = None
+        self._steps = 0
+
+    @property
+    def best_module(self) -> nn.Module:
+        """What is evaluated and kept: the moving average where there is one."""
+        return self.model if self.ema is None else self.ema.module
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) -> logits (N, K), by the network that is kept."""
+        return self.best_module(self._prepared(images))
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        return normalise(images).contiguous(memory_format=self.layout)
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout and drop path draw from torch's own generator.
+        torch.manual_seed((self.config.seed * 1_000_003 + self.current_epoch) % 2**63 + self.global_rank)
+        self._losses = None
+        self._steps = 0
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, labels = batch
+        images, partner, lam = self._augmented(self._prepared(images))
+        logits = self.model(images)
+        loss = self._loss(logits, labels)
+        if partner is not None:
+            loss = loss * lam + self._loss(logits, labels[partner]) * (1 - lam)
+        detached = loss.detach().float()
+        self._losses = detached if self._losses is None else self._losses + detached
+        self._steps += 1
+        if batch_idx % CHECK_EVERY == 0:
+            self._require_finite()
+        return loss
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits.float(), labels, label_smoothing=self.config.smoothing)
+
+    def _augmented(self, images: Tensor) -> tuple[Tensor, Tensor | None, float]:
+        c = self.config
+        if not (c.mixup or c.cutmix or c.reprob):
+            return images, None, 1.0
+        rng = np.random.default_rng([c.seed, self.global_step, self.global_rank])
+        if c.reprob:
+            images = augment.random_erase(images, self.block, c.reprob, rng)
+        if not (c.mixup or c.cutmix) or rng.random() >= c.mix_prob:
+            return images, None, 1.0
+        partner = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+        if c.cutmix and (not c.mixup or rng.random() < 0.5):
+            height, width = images.shape[-2:]
+            box, lam = augment.block_box(height, width, self.block, float(rng.beta(c.cutmix, c.cutmix)), rng)
+            return augment.cutmix(images, partner, box), partner, lam
+        lam = float(rng.beta(c.mixup, c.mixup))
+        return augment.mixup(images, partner, lam), partner, lam
+
+    def _require_finite(self) -> None:
+        if self._losses is not None and not bool(torch.isfinite(self._losses)):
+            hint = "" if self.trainer.precision == "32-true" else ", or use --precision 32-true"
+            raise BlindsightError(
+                f"the loss is not finite any more (epoch {self.current_epoch + 1}, step {self.global_step + 1}); "
+                f"lower --lr (now {self.config.lr:g}) or --clip-grad{hint}"
+            )
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        if self.ema is not None:
+            self.ema.update(self.model, step=self.trainer.global_step)
+
+    def mean_train_loss(self) -> float:
+        """Mean loss of the epoch so far.
+
+        Raises:
+            BlindsightError: it is not finite.
+        """
+        self._require_finite()
+        return float("nan") if self._losses is None else float(self._losses) / self._steps
+
+    def on_validation_epoch_start(self) -> None:
+        self._sums = torch.zeros(3, dtype=torch.float64, device="cpu" if self.device.type == "mps" else self.device)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
+        images, labels = batch
+        logits = self(images).float()
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        right = (logits.argmax(1) == labels).sum()
+        assert self._sums is not None
+        self._sums += torch.stack([loss.double(), right.double(), torch.tensor(len(labels), device=loss.device)])
+
+    def on_validation_epoch_end(self) -> None:
+        assert self._sums is not None
+        sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
+        loss, right, count = (float(v) for v in sums)
+        self.validation = {"val_loss": loss / max(1.0, count), "val_top1": right / max(1.0, count)}
+
+    def configure_optimizers(self) -> Any:
+        c = self.config
+        extra: dict[str, Any] = {}
+        if c.opt in ("adam", "adamw") and c.precision != "16-mixed":
+            # One kernel for all parameters; Lightning cannot clip scaled gradients with it.
+            extra["fused"] = True
+        if c.opt_eps is not None:
+            extra["eps"] = c.opt_eps
+        if c.opt not in list_optimizers():
+            raise UnknownNameError.of("optimiser", c.opt, list_optimizers())
+        optimiser = create_optimizer_v2(
+            self.model, opt=c.opt, lr=c.lr, weight_decay=c.weight_decay, momentum=c.momentum, **extra
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: schedule_factor(step, self.total_steps, self.config)
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,91 @@
+"""Does this network fit these protected images? What to choose where it does not."""
+
+from typing import Any
+
+from blindsight.errors import IncompatibleModelError
+from blindsight.profile import Profile
+
+__all__ = ["check_compatible"]
+
+
+def check_compatible(
+    model: Any, profile: Profile, size: tuple[int, int], *, name: str = "the model", pretrained: bool = False
+) -> list[str]:
+    """Compares a network's geometry with a protection's.
+
+    A patch that equals the block, or divides it, sees every block through the same weights whatever the key did. A
+    patch of several blocks sees blocks that the key has brought together from anywhere. One that neither divides nor
+    is divided straddles blocks, and then no position of the patch grid means the same thing twice.
+
+    Args:
+        model: a timm network.
+        profile: the protection of the images.
+        size: (height, width) of the images.
+        name: what to call the network in messages.
+        pretrained: whether its weights were trained elsewhere, so that their normalisation matters.
+
+    Returns:
+        Warnings for people, one line each; empty where everything fits.
+
+    Raises:
+        IncompatibleModelError: the patches do not fit the blocks or the image, or the network takes another size.
+    """
+    from blindsight.nets.factory import patch_size, preset_for
+
+    warnings = []
+    patch = patch_size(model)
+    block = profile.block_size if profile.kind == "cipher" else None
+    fitting = f"; fitting presets: {', '.join(preset_for(block, size))}" if block else ""
+    if profile.size is not None and tuple(profile.size) != tuple(size) and profile.kind != "plain":
+        raise IncompatibleModelError(
+            f"the images are {_by(profile.size)} and {name} would take {_by(size)}; "
+            f"protected images cannot be resized: leave --img-size out, or protect with --size"
+        )
+    built_for = getattr(getattr(model, "patch_embed", None), "img_size", None)
+    if built_for is not None and tuple(built_for) != tuple(size):
+        raise IncompatibleModelError(f"{name} is built for {_by(built_for)} and the images are {_by(size)}{fitting}")
+    if patch is not None:
+        if size[0] % patch[0] or size[1] % patch[1]:
+            raise IncompatibleModelError(
+                f"{name} cuts patches of {_by(patch)}, which do not tile images of {_by(size)}; "
+                f"choose a patch size that divides both sides{fitting}"
+            )
+        if block is not None:
+            for side in set(patch):
+                if side % block and block % side:
+                    raise IncompatibleModelError(
+                        f"patches of {_by(patch)} ({name}) straddle the encrypted blocks of {block}x{block}; "
+                        f"choose a patch size that divides {block}{fitting}"
+                    )
+            if any(side % block == 0 and side != block for side in patch):
+                warnings.append(
+                    f"patches of {_by(patch)} ({name}) hold several encrypted blocks of {block}x{block}; accuracy is "
+                    f"usually better with patches of {block} or a divisor of it{fitting}"
+                )
+            elif patch != (block, block):
+                warnings.append(
+                    f"patches of {_by(patch)} ({name}) are smaller than the encrypted blocks of {block}x{block}; that "
+                    f"works, and a patch of {block} sees each block whole{fitting}"
+                )
+    elif block is not None:
+        warnings.append(
+            f"{name} does not cut its input into patches, so its first layers see across block borders; isotropic "
+            f"networks (ViT, ConvMixer) do better on encrypted blocks{fitting}"
+        )
+    if pretrained and profile.kind == "cipher":
+        cfg = getattr(model, "pretrained_cfg", None) or {}
+        mean, std = tuple(cfg.get("mean", ())), tuple(cfg.get("std", ()))
+        if set(mean) | set(std) != {0.5}:
+            warnings.append(
+                f"the pretrained weights of {name} expect mean {_round(mean)} and std {_round(std)}; images are given "
+                f"with 0.5 and 0.5, for only then is a negated block the same block with its sign changed"
+            )
+    return warnings
+
+
+def _by(pair: Any) -> str:
+    return f"{pair[0]}x{pair[1]}"
+
+
+def _round(values: tuple[float, ...]) -> str:
+    return "/".join(f"{v:.3g}" for v in values) or "unknown"

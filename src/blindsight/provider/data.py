@@ -1,0 +1,284 @@
+"""Protected folders as data sets, and the LightningDataModule around them.
+
+A class's index is its position in the profile's ``classes``, never the order of folders. No file is skipped: one that
+cannot be read ends the run with an error that names it.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from blindsight.errors import CorruptDataError, ImageError, ParameterError, ProfileMismatchError
+from blindsight.images import fit_image, read_image, read_protected
+from blindsight.profile import Profile
+from blindsight.provider.folders import DataFolder, stratified_holdout
+
+__all__ = ["EpochBatches", "ProtectedDataModule", "ProtectedFolder", "TensorLoader"]
+
+CACHE_LIMIT = 4 * 10**9
+Progress = Callable[[str, int, int], None]
+
+
+class ProtectedFolder(Dataset[tuple[Tensor, int]]):
+    """Images and labels of one split; item i is a uint8 tensor (C, H, W) and a class index.
+
+    Args:
+        files: image files.
+        labels: class index of each.
+        profile: how the images are protected. Plain ones are fitted to ``size``; protected ones must have it already.
+        size: (height, width) in pixels.
+        cache: ``ram`` decodes everything at once and keeps it, ``none`` decodes on access, ``auto`` is ``ram`` where
+            that takes less than 4 GB.
+        threads: decoding threads; None is one per core.
+        progress: called with (what, done, total) while decoding.
+
+    Raises:
+        CorruptDataError: a file cannot be read, or has another size or number of channels than the profile says.
+    """
+
+    def __init__(
+        self,
+        files: list[Path],
+        labels: list[int],
+        profile: Profile,
+        size: tuple[int, int],
+        *,
+        cache: str = "auto",
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.files = files
+        self.labels = torch.tensor(labels, dtype=torch.int64)
+        self.profile = profile
+        self.size = size
+        self.images: Tensor | None = None
+        needed = len(files) * profile.channels * size[0] * size[1]
+        if cache == "ram" or (cache == "auto" and needed < CACHE_LIMIT):
+            self.images = self._decode_all(threads, progress)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if self.images is not None:
+            return self.images[index], int(self.labels[index])
+        return torch.from_numpy(self.read(index)).permute(2, 0, 1).contiguous(), int(self.labels[index])
+
+    def read(self, index: int) -> np.ndarray:
+        """One image as uint8 (H, W, C)."""
+        path = self.files[index]
+        try:
+            if self.profile.kind == "plain":
+                pixels = read_image(path, channels=self.profile.channels, background=self.profile.background)
+                return fit_image(pixels, block_size=1, size=self.size, fit=self.profile.fit or "resize")
+            pixels = read_protected(path, channels=self.profile.channels)
+        except ImageError as error:
+            raise CorruptDataError(f"cannot use {path}: {error}") from None
+        if pixels.shape[:2] != self.size:
+            raise CorruptDataError(
+                f"{path} is {pixels.shape[0]}x{pixels.shape[1]} and the model takes {self.size[0]}x{self.size[1]}; "
+                f"protected images cannot be resized: protect them with --size"
+            )
+        return pixels
+
+    def _decode_all(self, threads: int | None, progress: Progress | None) -> Tensor:
+        count = len(self.files)
+        images = torch.empty((count, self.profile.channels, *self.size), dtype=torch.uint8)
+        view = images.numpy()
+
+        def decode(start: int) -> int:
+            stop = min(start + 64, count)
+            for i in range(start, stop):
+                view[i] = self.read(i).transpose(2, 0, 1)
+            return stop - start
+
+        done = 0
+        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+            try:
+                for n in pool.map(decode, range(0, count, 64)):
+                    done += n
+                    if progress:
+                        progress("reading", done, count)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return images
+
+
+class EpochBatches:
+    """Batches of indices: shuffled by (seed, epoch) alone, so that a resumed training meets the same ones.
+
+    Args:
+        count: size of the data set.
+        batch_size: indices per batch on this rank.
+        shuffle: False keeps the order and the last, smaller batch.
+        seed: of the shuffling.
+        rank: this process's number.
+        world_size: number of processes; each takes every ``world_size``-th index.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, *, shuffle: bool, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+        # Lightning calls set_epoch on `loader.sampler` and on `loader.batch_sampler.sampler`.
+        self.sampler = self
+
+    @property
+    def share(self) -> int:
+        """Indices of this rank in an epoch; training gives every rank the same number, or DDP would wait for ever."""
+        if self.shuffle:
+            return self.count // self.world_size
+        return (self.count - self.rank + self.world_size - 1) // self.world_size
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        # In training a smaller last batch would weigh its images more and give batch norm few samples.
+        if self.shuffle and self.share >= self.batch_size:
+            return self.share // self.batch_size
+        return -(-self.share // self.batch_size)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.shuffle:
+            order = torch.from_numpy(np.random.default_rng([self.seed, self.epoch]).permutation(self.count))
+        else:
+            order = torch.arange(self.count)
+        mine = order[self.rank :: self.world_size][: self.share]
+        for k in range(len(self)):
+            yield mine[k * self.batch_size : (k + 1) * self.batch_size]
+
+
+class TensorLoader:
+    """Batches straight from tensors in memory: one indexing per batch, no worker, no collation."""
+
+    def __init__(self, images: Tensor, labels: Tensor, batches: EpochBatches) -> None:
+        self.images, self.labels, self.batches = images, labels, batches
+        self.sampler = self.batch_sampler = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for index in self.batches:
+            yield self.images[index], self.labels[index]
+
+
+class ProtectedDataModule(pl.LightningDataModule):
+    """A folder that ``protect`` wrote, or a plain ImageFolder, as Lightning loaders of uint8 images and class indices.
+
+    Normalisation is the model's business (``(2 * x - 255) / 255``, mean = std = 0.5) and happens on its device.
+
+    Args:
+        data: the folder, with ``train``, ``val`` and ``test`` sub-folders or class folders at its root.
+        batch_size: images per batch.
+        size: (height, width); None takes the profile's size, or for protected images of unstated size the first file's.
+        fit: how plain images are brought to that size.
+        holdout: part of the training images kept for validation where there is no ``val`` folder; drawn per class.
+        seed: of the hold-out and the shuffling.
+        cache: see :class:`ProtectedFolder`.
+        threads: decoding threads, or loader processes where nothing is cached.
+        progress: called with (what, done, total) while decoding.
+
+    Raises:
+        OutputError: the folder is missing, or its protection has not finished.
+        ProfileError: the profile is malformed.
+        CorruptDataError: there is no image, or a folder holds something else.
+        ProfileMismatchError: a class folder is not in the profile.
+        ParameterError: a size is needed and none is given.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        batch_size: int = 128,
+        size: tuple[int, int] | None = None,
+        fit: str = "resize",
+        holdout: float = 0.1,
+        seed: int = 42,
+        cache: str = "auto",
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        super().__init__()
+        self.folder = DataFolder.open(Path(data))
+        self.batch_size, self.holdout, self.seed = batch_size, holdout, seed
+        self.cache, self.threads, self.progress = cache, threads, progress
+        profile = self.folder.profile
+        self.size = self._resolve_size(profile, size)
+        if profile.kind == "plain":
+            profile = profile.model_copy(update={"size": self.size, "fit": profile.fit or fit})
+        self.profile = profile
+        self.held_out = False
+        self._sets: dict[str, ProtectedFolder] = {}
+
+    def _resolve_size(self, profile: Profile, size: tuple[int, int] | None) -> tuple[int, int]:
+        if profile.kind != "plain" and size is not None and profile.size not in (None, size):
+            h, w = profile.size or (0, 0)
+            raise ProfileMismatchError(
+                f"the images are {h}x{w} and {size[0]}x{size[1]} was asked for; protected images cannot be resized"
+            )
+        if size is not None or profile.size is not None:
+            return tuple(size or profile.size or ())  # type: ignore[return-value]
+        if profile.kind == "plain":
+            raise ParameterError("plain images of any size need a size to be brought to; give --img-size")
+        files, _ = self.folder.files(self.folder.default_split("train"))
+        return read_protected(files[0], channels=profile.channels).shape[:2]  # type: ignore[return-value]
+
+    def setup(self, stage: str | None = None) -> None:
+        """Lists and, where cached, decodes what the stage needs: ``fit`` train and val, ``test`` test."""
+        if stage in (None, "fit") and "train" not in self._sets:
+            files, labels = self.folder.files(self.folder.default_split("train"))
+            if "val" in self.folder.splits:
+                val_files, val_labels = self.folder.files("val")
+            else:
+                keep, out = stratified_holdout(labels, self.holdout, self.seed)
+                val_files, val_labels = [files[i] for i in out], [labels[i] for i in out]
+                files, labels = [files[i] for i in keep], [labels[i] for i in keep]
+                self.held_out = bool(out)
+            self._sets["train"] = self._make(files, labels)
+            self._sets["val"] = self._make(val_files, val_labels)
+        if stage in (None, "test") and "test" not in self._sets and "test" in self.folder.splits:
+            self._sets["test"] = self._make(*self.folder.files("test"))
+
+    def _make(self, files: list[Path], labels: list[int]) -> ProtectedFolder:
+        return ProtectedFolder(
+            files, labels, self.profile, self.size, cache=self.cache, threads=self.threads, progress=self.progress
+        )
+
+    def dataset(self, split: str) -> ProtectedFolder:
+        """The data set of a split that ``setup`` has made."""
+        return self._sets[split]
+
+    def train_dataloader(self) -> Any:
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> Any:
+        return self._loader("val", shuffle=False) if len(self._sets["val"]) else []
+
+    def test_dataloader(self) -> Any:
+        return self._loader("test", shuffle=False)
+
+    def _loader(self, split: str, *, shuffle: bool) -> Any:
+        data = self._sets[split]
+        trainer = self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        batches = EpochBatches(
+            len(data), self.batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world
+        )
+        if data.images is not None:
+            return TensorLoader(data.images, data.labels, batches)
+        workers = self.threads if self.threads is not None else (os.cpu_count() or 1)
+        return DataLoader(data, batch_sampler=batches, num_workers=workers, persistent_workers=workers > 0)  # type: ignore[arg-type]

@@ -1,0 +1,47 @@
+"""What a training ran on, for its recipe: no host, user or path."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+__all__ = ["machine", "versions"]
+
+
+def machine() -> dict[str, str | int]:
+    """Processor, cores, memory and GPU by model name."""
+    import torch
+
+    facts: dict[str, str | int] = {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "torch_threads": torch.get_num_threads(),
+    }
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+        facts["gpus"] = torch.cuda.device_count()
+    return facts
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what determines a training's result."""
+    found = {"python": platform.python_version()}
+    for package in ("blindsight", "torch", "timm", "lightning", "numpy", "pillow", "simplejpeg"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            from blindsight import __version__
+
+            found[package] = __version__ if package == "blindsight" else "absent"
+    return found

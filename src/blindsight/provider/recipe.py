@@ -1,0 +1,144 @@
+"""The recipe of a training: every choice that changes its result, with the defaults."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from blindsight.errors import ParameterError
+
+__all__ = ["INCIDENTAL", "TrainConfig"]
+
+# Fields that change how fast a training is, or what else it writes, but not its result.
+INCIDENTAL = frozenset({"cache", "threads", "tensorboard", "devices", "accelerator"})
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class TrainConfig(BaseModel):
+    """How to train. Names and meanings follow timm where timm has them.
+
+    Attributes:
+        model: any timm model; the presets of ``blindsight.nets`` are among them.
+        model_args: further arguments of the architecture, e.g. ``{"drop_path_rate": 0.1}``.
+        pretrained: start from timm's weights for that name.
+        checkpoint: start from this local file of weights.
+        img_size: (height, width); None takes the data set's size, or the model's own for plain folders of any size.
+        fit: how images of a plain folder are brought to that size. Protected images are never changed.
+        epochs: passes over the training images.
+        batch_size: images per step (on each device).
+        opt: optimiser, any that timm knows.
+        lr: peak learning rate.
+        weight_decay: not applied to biases, norms and position embeddings.
+        momentum: for the optimisers that have one.
+        opt_eps: the optimiser's epsilon; None is its own default.
+        sched: ``cosine`` (linear warm-up, then half a cosine), ``onecycle`` or ``constant`` (after the warm-up).
+        warmup_epochs: length of the linear warm-up; None is a tenth of the epochs, at most 5. ``onecycle`` has its own.
+        min_lr: where the schedule ends, as a fraction of ``lr``.
+        smoothing: label smoothing.
+        clip_grad: largest norm of the gradient; 0 is no clipping.
+        mixup: alpha of mixup's Beta distribution; 0 is off.
+        cutmix: alpha of CutMix on the block grid; 0 is off. With both, each batch takes one of them by a coin.
+        mix_prob: the part of batches that mixup or CutMix is applied to.
+        reprob: the part of images of which whole blocks are erased.
+        ema: decay of the moving average of the weights, which is then what is evaluated and kept; 0 is off.
+        precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, or ``auto`` (bfloat16 where a GPU has it, else 32 bit).
+        holdout: part of the training images kept for validation where the data has no ``val`` split.
+        seed: of everything random in the training.
+        deterministic: ask torch for deterministic kernels, where there are any.
+        channels_last: memory layout; None is yes for convolutional networks, no for others.
+        accelerator: ``auto``, ``cpu``, ``gpu`` or ``mps``.
+        devices: processes, one device each (DDP).
+        cache: ``ram`` keeps decoded images in memory, ``none`` reads files in every epoch, ``auto`` is ``ram`` below 4 GB.
+        threads: torch's threads; None leaves them as they are.
+        tensorboard: also write TensorBoard event files.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: str = "vit_micro_patch4_32"
+    model_args: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    pretrained: bool = False
+    checkpoint: Path | None = None
+    img_size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
+    fit: Literal["resize", "crop", "pad"] = "resize"
+    epochs: Annotated[int, Field(gt=0)] = 20
+    batch_size: Annotated[int, Field(gt=0)] = 128
+    opt: str = "adamw"
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: NonNegative = 0.05
+    momentum: Fraction = 0.9
+    opt_eps: Annotated[float, Field(gt=0)] | None = None
+    sched: Literal["cosine", "onecycle", "constant"] = "cosine"
+    warmup_epochs: NonNegative | None = None
+    min_lr: Probability = 0.0
+    smoothing: Fraction = 0.1
+    clip_grad: NonNegative = 1.0
+    mixup: NonNegative = 0.0
+    cutmix: NonNegative = 0.0
+    mix_prob: Probability = 1.0
+    reprob: Probability = 0.0
+    ema: Fraction = 0.0
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    holdout: Fraction = 0.1
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    deterministic: bool = True
+    channels_last: bool | None = None
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    devices: Annotated[int, Field(gt=0)] = 1
+    cache: Literal["auto", "ram", "none"] = "auto"
+    threads: Annotated[int, Field(gt=0)] | None = None
+    tensorboard: bool = False
+
+    @model_validator(mode="after")
+    def _one_source_of_weights(self) -> Self:
+        if self.pretrained and self.checkpoint is not None:
+            raise ValueError("pretrained and checkpoint exclude each other; choose one source of weights")
+        return self
+
+    @property
+    def warmup(self) -> float:
+        """Warm-up in epochs, with the default resolved."""
+        return min(5.0, 0.1 * self.epochs) if self.warmup_epochs is None else min(self.warmup_epochs, float(self.epochs))
+
+    @classmethod
+    def make(cls, values: dict[str, Any]) -> "TrainConfig":
+        """A recipe from plain values.
+
+        Raises:
+            ParameterError: naming the first field that is unknown or out of range.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            given = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
+            raise ParameterError(f"training recipe: {where + ': ' if where else ''}{first['msg']}{given}") from None
+
+    @classmethod
+    def read(cls, path: Path) -> dict[str, Any]:
+        """The values of a recipe file: a JSON object of fields, or the ``recipe.json`` of a run.
+
+        Raises:
+            ParameterError: not a JSON object, or missing.
+        """
+        try:
+            data = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise ParameterError(f"cannot read the recipe {path}: {error}") from None
+        if isinstance(data, dict) and isinstance(data.get("config"), dict):
+            data = data["config"]
+        if not isinstance(data, dict):
+            raise ParameterError(f"the recipe {path} is not a JSON object of fields such as {{\"epochs\": 20}}")
+        return data
+
+    def public(self) -> dict[str, Any]:
+        """JSON values for ``recipe.json``: everything, the checkpoint by its file name only."""
+        values = self.model_dump(mode="json")
+        if self.checkpoint is not None:
+            values["checkpoint"] = self.checkpoint.name
+        return values

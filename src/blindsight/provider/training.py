@@ -1,0 +1,339 @@
+"""Training on protected images: a data folder and a recipe in, a run folder out."""
+
+import errno
+import json
+import logging
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from safetensors.torch import load_file
+
+from blindsight.errors import BlindsightError, CorruptDataError, OutputError, ParameterError
+from blindsight.nets.factory import create_model
+from blindsight.nets.runs import save_run, write_atomic
+from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
+from blindsight.provider.callbacks import BEST_NAME, LAST_NAME, EpochLog, Keeper
+from blindsight.provider.classifier import Classifier
+from blindsight.provider.compatibility import check_compatible
+from blindsight.provider.data import ProtectedDataModule
+from blindsight.provider.machine import machine, versions
+from blindsight.provider.progress import TrainingProgress
+from blindsight.provider.recipe import INCIDENTAL, TrainConfig
+
+__all__ = ["RECIPE_NAME", "TrainConfig", "train"]
+
+RECIPE_NAME = "recipe.json"
+CHECKPOINTS = "checkpoints"
+
+
+def train(
+    data: Path,
+    out: Path,
+    config: TrainConfig | None = None,
+    *,
+    resume: bool = False,
+    progress: TrainingProgress | None = None,
+) -> dict[str, Any]:
+    """Trains a classifier and writes a run folder.
+
+    Args:
+        data: what ``protect`` wrote, or a plain ImageFolder.
+        out: the run folder; must be new or empty unless ``resume``.
+        config: the recipe; defaults where None.
+        resume: go on from ``out/checkpoints/last.ckpt``, to the same result as an uninterrupted training.
+        progress: where to report; None is silent.
+
+    Returns:
+        What was trained and measured; JSON values. With several devices only the first process's result is whole.
+
+    Raises:
+        OutputError: ``out`` is not empty, was finished before, or the disk is full.
+        IncompatibleModelError: the network does not fit the images.
+        ParameterError: a choice that cannot work, or one that differs from what is resumed.
+        CorruptDataError: the data or the checkpoint is damaged.
+        BlindsightError: the loss diverged, or the training was interrupted (the message says how to go on).
+    """
+    config = config or TrainConfig()
+    wall, cpu = time.perf_counter(), time.process_time()
+    # DDP starts this very program again for the other ranks; they find the folder that the first has made.
+    first = int(os.environ.get("LOCAL_RANK", "0")) == 0
+    if first:
+        _check_out(out, resume)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    size = config.img_size or _size_of(data, config)
+    module = ProtectedDataModule(
+        data,
+        batch_size=config.batch_size,
+        size=size,
+        fit=config.fit,
+        holdout=config.holdout,
+        seed=config.seed,
+        cache=config.cache,
+        threads=config.threads,
+        progress=progress.reading if progress else None,
+    )
+    profile = module.profile
+    torch.manual_seed(config.seed)
+    network = create_model(
+        config.model,
+        num_classes=len(profile.classes),
+        in_chans=profile.channels,
+        img_size=module.size,
+        pretrained=config.pretrained,
+        checkpoint=config.checkpoint,
+        **config.model_args,
+    )
+    cautions = check_compatible(
+        network, profile, module.size, name=config.model, pretrained=config.pretrained or config.checkpoint is not None
+    )
+    if first:
+        _prepare(out, config, profile, resume)
+    module.setup("fit")
+    if module.held_out and profile.views > 1:
+        cautions.append(
+            f"the data holds {profile.views} views of every image and has no val split: the held-out images have "
+            "siblings among the training images, so the validation accuracy is too high; give the data a val split"
+        )
+    if progress:
+        for caution in cautions:
+            progress.note(f"warning: {caution}")
+        progress.note(_headline(config, profile, module, network))
+    result = _fit(out, config, module, network, resume, progress)
+    if not first:
+        return result
+    summary = {
+        "run": str(out),
+        "model": config.model,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "classes": len(profile.classes),
+        "train_images": len(module.dataset("train")),
+        "val_images": len(module.dataset("val")),
+        **result,
+        "wall_seconds": round(time.perf_counter() - wall, 2),
+        "cpu_seconds": round(time.process_time() - cpu, 2),
+        "warnings": cautions,
+    }
+    _finish(out, config, profile, module.size, network, summary)
+    return summary
+
+
+def _size_of(data: Path, config: TrainConfig) -> tuple[int, int] | None:
+    """The model's own size, for plain folders that state none; else None: the data decides."""
+    import timm
+
+    from blindsight.nets import factory  # noqa: F401  (registers the presets)
+
+    profile = Profile.of_folder(data)
+    if profile is not None and (profile.kind != "plain" or profile.size is not None):
+        return None
+    cfg = timm.get_pretrained_cfg(config.model.split(".")[0])
+    return (int(cfg.input_size[1]), int(cfg.input_size[2])) if cfg else None
+
+
+def _check_out(out: Path, resume: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file; choose another folder with --out")
+    content = {p.name for p in out.iterdir()} if out.is_dir() else set()
+    if not content:
+        return
+    if not resume:
+        raise OutputError(f"{out} is not empty; choose another folder with --out, or go on in it with --resume")
+    if INCOMPLETE_MARKER not in content:
+        what = "holds a finished run" if "model.safetensors" in content else "is not a run folder"
+        raise OutputError(f"{out} {what}, so there is nothing to resume; choose another folder with --out")
+
+
+def _prepare(out: Path, config: TrainConfig, profile: Profile, resume: bool) -> None:
+    """Makes the run folder, or sees that it is the one to go on in."""
+    recipe = out / RECIPE_NAME
+    if resume and recipe.exists():
+        then = TrainConfig.read(recipe)
+        for name, value in config.public().items():
+            if name not in INCIDENTAL and then.get(name) != value:
+                raise ParameterError(
+                    f"cannot resume {out}: {name} was {then.get(name)!r} and is now {value!r}; "
+                    f"resume with the same recipe, or start anew with another --out"
+                )
+        stored = Profile.from_json((out / PROFILE_NAME).read_bytes(), origin=str(out / PROFILE_NAME))
+        if stored != profile:
+            raise ParameterError(f"cannot resume {out}: it was begun on other data ({stored.summary()})")
+        return
+    try:
+        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {out}: {error.strerror or error}") from None
+    write_atomic(out / INCOMPLETE_MARKER, "A training into this folder has not finished. Go on: train --resume\n")
+    write_atomic(out / PROFILE_NAME, profile.to_json())
+    write_atomic(recipe, _recipe_text(config, None))
+
+
+def _recipe_text(config: TrainConfig, result: dict[str, Any] | None) -> str:
+    recipe: dict[str, Any] = {"config": config.public(), "versions": versions(), "machine": machine()}
+    if result is not None:
+        recipe["result"] = {k: v for k, v in result.items() if k != "run"}
+    return json.dumps(recipe, indent=2) + "\n"
+
+
+def _headline(config: TrainConfig, profile: Profile, module: ProtectedDataModule, network: torch.nn.Module) -> str:
+    millions = sum(p.numel() for p in network.parameters()) / 1e6
+    text = (
+        f"{config.model} ({millions:.2f} M parameters) on {len(module.dataset('train')):,} images of "
+        f"{len(profile.classes)} classes, {profile.summary()}; {len(module.dataset('val')):,} for validation"
+    )
+    if profile.kind != "plain":
+        text += "\nThe images are hidden from view, not enciphered: the protection is visual obfuscation."
+    return text
+
+
+def _fit(
+    out: Path,
+    config: TrainConfig,
+    module: ProtectedDataModule,
+    network: torch.nn.Module,
+    resume: bool,
+    progress: TrainingProgress | None,
+) -> dict[str, Any]:
+    profile = module.profile
+    block = (profile.block_size or 1) if profile.kind == "cipher" else 1
+    world = config.devices
+    images = len(module.dataset("train")) // world
+    steps = max(1, images // config.batch_size if images >= config.batch_size else 1)
+    classifier = Classifier(network, config, len(profile.classes), block, steps * config.epochs)
+    log, keeper = EpochLog(out, progress), Keeper(out / CHECKPOINTS)
+    last = out / CHECKPOINTS / LAST_NAME
+    with _quiet():
+        trainer = pl.Trainer(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            strategy="ddp" if config.devices > 1 else "auto",
+            precision=_precision(config),
+            max_epochs=config.epochs,
+            gradient_clip_val=config.clip_grad or None,
+            deterministic="warn" if config.deterministic else None,
+            callbacks=[log, keeper],
+            logger=_tensorboard(out) if config.tensorboard else False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=out,
+        )
+        with _as_our_errors(out, last, log):
+            trainer.fit(
+                classifier, module, ckpt_path=last if resume and last.exists() else None, **_trusting(trainer)
+            )
+    return {
+        "epochs": config.epochs,
+        "best_epoch": keeper.best_epoch,
+        "val_top1": keeper.best_top1 if keeper.best_top1 >= 0 else None,
+        "train_loss": log.rows[-1]["train_loss"] if log.rows else None,
+        "images_per_second": log.rows[-1]["images_per_second"] if log.rows else None,
+        "precision": str(trainer.precision),
+        "device": trainer.accelerator.__class__.__name__.removesuffix("Accelerator").lower(),
+    }
+
+
+def _trusting(trainer: pl.Trainer) -> dict[str, Any]:
+    """Lightning before 2.6 has no ``weights_only``; our checkpoint holds plain values and tensors only."""
+    import inspect
+
+    return {"weights_only": True} if "weights_only" in inspect.signature(trainer.fit).parameters else {}
+
+
+def _precision(config: TrainConfig) -> Any:
+    if config.precision != "auto":
+        return config.precision
+    gpu = config.accelerator in ("auto", "gpu") and torch.cuda.is_available()
+    return "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
+
+
+def _tensorboard(out: Path) -> Any:
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(save_dir=out, name="tensorboard", version="")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Lightning's tips and advice from people who asked for none of it."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _as_our_errors(out: Path, last: Path, log: EpochLog) -> Iterator[None]:
+    """Turns what a user can cause in the middle of a training into one clear line."""
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main else None
+    try:
+        yield
+        if log.interrupted:
+            raise KeyboardInterrupt
+    except (KeyboardInterrupt, SystemExit) as error:
+        # Lightning turns Ctrl-C into sys.exit.
+        if not log.interrupted and not isinstance(error, KeyboardInterrupt):
+            raise
+        if last.exists():
+            how = f"go on with the same command and --resume; epoch {len(log.rows)} is kept in {out}"
+        else:
+            how = f"no epoch was finished; start again with --resume or remove {out}"
+        raise BlindsightError(f"training interrupted; {how}") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(f"no space left for {out}; free some and go on with --resume") from None
+        raise
+    except torch.OutOfMemoryError:
+        raise ParameterError("the device is out of memory; choose a smaller --batch-size or --model") from None
+    except (RuntimeError, EOFError, KeyError) as error:
+        if last.exists() and not log.rows:
+            raise CorruptDataError(f"{last} cannot be resumed from ({str(error).splitlines()[0]})") from error
+        raise
+    finally:
+        if main and handler is not None:
+            signal.signal(signal.SIGINT, handler)
+
+
+def _finish(
+    out: Path,
+    config: TrainConfig,
+    profile: Profile,
+    size: tuple[int, int],
+    network: torch.nn.Module,
+    summary: dict[str, Any],
+) -> None:
+    """Puts the best weights in place; the run folder is whole once the marker is gone."""
+    network.cpu().load_state_dict(load_file(out / CHECKPOINTS / BEST_NAME))
+    arguments: dict[str, Any] = dict(config.model_args)
+    if getattr(getattr(network, "patch_embed", None), "img_size", None) is not None:
+        arguments["img_size"] = list(size)
+    names = ("val_top1", "best_epoch", "epochs", "train_images", "val_images", "parameters")
+    save_run(
+        out,
+        network,
+        profile,
+        architecture=config.model.split(".")[0],
+        size=size,
+        model_args=arguments,
+        results={name: summary[name] for name in names if summary[name] is not None},
+    )
+    write_atomic(out / RECIPE_NAME, _recipe_text(config, summary))
+    (out / INCOMPLETE_MARKER).unlink(missing_ok=True)
