@@ -30,7 +30,13 @@ STREAM = ["etc", "scramble", "h=14,w=14"]
 # 2^31 + 1 refuses almost every second word; 2^32 none.
 BOUNDS = [1, 2, 6, 8, 196, 1000003, 2**31 + 1, 2**32 - 1, 2**32]
 LENGTHS = [0, 1, 2, 16, 196, 768]
-IMAGES = [("photos", "cat/1.jpg", 0), ("photos", "cat/1.jpg", 1), ("Fotos", "Köln/Dom.png", 0), ("photos", "1.png", 10)]
+IMAGES = [
+    ("photos", "cat/1.jpg", 0),
+    ("photos", "cat/1.jpg", 1),
+    ("Fotos", "Köln/Dom.png", 0),
+    ("Fotos", "Ko\u0308ln/Dom.png", 0),
+    ("photos", "1.png", 10),
+]
 CLASSES = ["cat", "Straße", "猫"]
 FIXED_SALT, FIXED_NONCE = bytes(range(16)), bytes(range(12))
 

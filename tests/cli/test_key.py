@@ -47,7 +47,7 @@ def test_new_prints_the_id_and_where_it_wrote(tmp_path):
     path = tmp_path / "owner.key"
     result = run("new", path)
     assert result.stdout == load_keyset(path).primary.id + "\n"
-    assert result.stderr == f"wrote {path}; keep a backup: without it protected images cannot be revealed\n"
+    assert result.stderr == f"wrote {path}; keep a backup: reveal and predict need this key\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert secret_of(path) not in result.output
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from blindsight.errors import KeyFileError, ParameterError, PassphraseError, WrongKeyError
 from blindsight.owner import _keyformat, keys
 from blindsight.owner._encoding import encode_fields
-from blindsight.owner._passphrase import ScryptCost
 from blindsight.owner.keyfile import create_keyfile
 from blindsight.owner.keys import KeyReference, Keyset, SecretKey, load_keyset
 
@@ -22,11 +21,8 @@ paths = st.lists(st.text(st.characters(codec="utf-8"), max_size=10), max_size=5)
 
 
 @pytest.fixture(autouse=True)
-def _cheap_and_forgetful(monkeypatch):
-    monkeypatch.setattr(_keyformat, "DEFAULT_COST", ScryptCost(n=16))
+def _forgetful(monkeypatch):
     monkeypatch.setattr(keys, "_loaded", {})
-    for name in ("BLINDSIGHT_KEY_FILE", "BLINDSIGHT_PASSPHRASE", "BLINDSIGHT_NEW_PASSPHRASE"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def forms(secret: bytes) -> list[str]:

@@ -1,6 +1,7 @@
 """``blindsight key``: make, show and look after key files."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,8 +14,8 @@ __all__ = ["key_app"]
 
 key_app = typer.Typer(
     name="key",
-    help="Make, show and look after key files. Whoever has the key file can undo the protection; "
-    "without it nobody can, its owner included: keep a backup.",
+    help="Make, show and look after key files. Whoever has the key file can undo the protection at once. "
+    "Keep a backup: reveal and predict need it.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
@@ -52,7 +53,7 @@ def new(
     refuse_existing(file)
     keyset = Keyset.new(label=label)
     create_keyfile(file, keyset, choose(str(file)) if passphrase else None)
-    typer.echo(f"wrote {file}; keep a backup: without it protected images cannot be revealed", err=True)
+    typer.echo(f"wrote {file}; keep a backup: reveal and predict need this key", err=True)
     typer.echo(keyset.primary.id)
 
 
@@ -126,7 +127,8 @@ def add(
         return keyset
 
     edit_keyfile(file, change)
-    typer.echo(f"added to {file}; to protect new data with it: blindsight key promote {file} {added[0]}", err=True)
+    command = f"blindsight key promote {shlex.quote(str(file))} {added[0]}"
+    typer.echo(f"added to {file}; to protect new data with it: {command}", err=True)
     for key_id in added:
         typer.echo(key_id)
 

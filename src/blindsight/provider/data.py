@@ -218,9 +218,9 @@ class ProtectedDataModule(pl.LightningDataModule):
         self.cache, self.threads, self.progress = cache, threads, progress
         profile = self.folder.profile
         self.size = self._resolve_size(profile, size)
-        if profile.kind == "plain":
-            profile = profile.model_copy(update={"size": self.size, "fit": profile.fit or fit})
-        self.profile = profile
+        # What the model is made for: one size, and for plain images the way they were brought to it.
+        fitting = profile.fit if profile.kind != "plain" else profile.fit or fit
+        self.profile = profile.model_copy(update={"size": self.size, "fit": fitting})
         self.held_out = False
         self._sets: dict[str, ProtectedFolder] = {}
 

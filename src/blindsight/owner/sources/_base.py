@@ -1,5 +1,6 @@
 """What every source of plain images offers."""
 
+import re
 import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from blindsight.errors import ParameterError
 
-__all__ = ["SPLITS", "Item", "Source", "image_pixels", "normalised"]
+__all__ = ["SPLITS", "Item", "Source", "image_pixels", "normalised", "numbered_path"]
 
 #: Folder names that mean a split, and the split they mean.
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -80,6 +81,12 @@ def normalised(path: Path | str) -> str:
     text = path.as_posix() if isinstance(path, Path) else path
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return unicodedata.normalize("NFC", text)
+
+
+def numbered_path(split: str | None, label: str, number: int) -> str:
+    """A path for an image that has a number and no file: it is revealed into an ImageFolder tree."""
+    folder = re.sub(r"[^\w .()+-]", "_", label).strip(". ") or "_"
+    return "/".join(filter(None, (split, folder, f"{number:08d}")))
 
 
 def image_pixels(array: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.errors import ParameterError
-from blindsight.owner.sources._base import SPLITS, Item, Source, normalised
+from blindsight.owner.sources._base import SPLITS, Item, Source, normalised, numbered_path
 
 __all__ = ["NpzSource"]
 
@@ -48,7 +48,7 @@ class NpzSource(Source):
         for i in range(count):
             split = SPLITS[str(splits[i])] if splits is not None else None
             name = normalised(names[y[i]])
-            items.append(Item(f"{split or 'all'}/{i:08d}", split, name, i))
+            items.append(Item(numbered_path(split, name, i), split, name, i))
         self._keep(items)
 
     def read(self, item: Item) -> Path | NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.errors import MissingDependencyError, ParameterError
-from blindsight.owner.sources._base import Item, Source, normalised
+from blindsight.owner.sources._base import Item, Source, normalised, numbered_path
 
 __all__ = ["TorchvisionSource", "list_torchvision"]
 
@@ -67,7 +67,8 @@ class TorchvisionSource(Source):
                 ) from None
             names = self._class_names(part)
             for i, target in enumerate(self._targets(part)):
-                items.append(Item(f"{split or 'all'}/{i:08d}", split or None, names[int(target)], len(self._parts)))
+                label = names[int(target)]
+                items.append(Item(numbered_path(split, label, i), split or None, label, len(self._parts)))
                 self._parts.append((part, i))
         self._keep(items)
 
