@@ -8,7 +8,7 @@ import torch
 if TYPE_CHECKING:
     from blindsight.algebra.permutation import SignedPermutation
 
-__all__ = ["apply_tensor"]
+__all__ = ["apply_tensor", "gather"]
 
 
 def apply_tensor(permutation: "SignedPermutation", images: torch.Tensor) -> torch.Tensor:
@@ -17,21 +17,24 @@ def apply_tensor(permutation: "SignedPermutation", images: torch.Tensor) -> torc
     On the CPU the block kernels do the work; elsewhere one gather through flat tables kept on the device.
     """
     height, width, channels = permutation.shape
-    is_tensor = isinstance(images, torch.Tensor)
-    shape = tuple(images.shape) if is_tensor else type(images).__name__
-    right_type = is_tensor and images.dtype == torch.uint8
-    fits = is_tensor and images.shape[-3:] == (channels, height, width)
-    permutation._check(right_type, getattr(images, "dtype", type(images).__name__), shape, fits, "C, H, W")
+    fits = images.shape[-3:] == (channels, height, width)
+    permutation._check(images.dtype == torch.uint8, images.dtype, tuple(images.shape), fits, "C, H, W")
     if images.device.type == "cpu":
         array = images.detach().reshape(-1, channels, height, width).permute(0, 2, 3, 1).contiguous().numpy()
         result = torch.from_numpy(permutation._apply_batch(array)).permute(0, 3, 1, 2)
         return result.reshape(images.shape).contiguous()
+    return gather(permutation, images)
+
+
+def gather(permutation: "SignedPermutation", images: torch.Tensor) -> torch.Tensor:
+    """One gather through flat tables on the tensor's own device."""
+    height, width, channels = permutation.shape
     index, mask = _tables(permutation, images.device)
     flat = images.reshape(-1, channels * height * width)
     if permutation.sample == "byte":
         return (flat.index_select(1, index) ^ mask).reshape(images.shape)
     nibbles = torch.stack([flat & 15, flat >> 4], -1).flatten(1).index_select(1, index) ^ mask
-    halves = nibbles.unflatten(1, (-1, 2))
+    halves = nibbles.unflatten(1, (flat.shape[1], 2))
     return (halves[..., 0] | (halves[..., 1] << 4)).reshape(images.shape)
 
 

@@ -8,10 +8,12 @@ from blindsight.algebra.geometry import BlockGrid
 from blindsight.algebra.permutation import (
     Sample,
     SignedPermutation,
+    as_integers,
     check_mask,
     check_permutation,
     frozen,
     merge_nibbles,
+    samples_per_byte,
     split_nibbles,
 )
 from blindsight.algebra.states import (
@@ -44,7 +46,7 @@ class _TableForm(SignedPermutation):
     def _table(self, name: str, values: ArrayLike | None, limit: int) -> NDArray[np.uint8]:
         """One small code a block, checked; None stands for zeros."""
         n = self._grid.blocks
-        array = np.zeros(n, np.int64) if values is None else np.asarray(values)
+        array = np.zeros(n, np.int64) if values is None else as_integers(values, name)
         if array.shape != (n,):
             raise ParameterError(f"{name} needs one entry for each of {n} blocks, got shape {array.shape}")
         if array.min() < 0 or array.max() >= limit:
@@ -53,7 +55,7 @@ class _TableForm(SignedPermutation):
 
     def _sources(self, values: ArrayLike | None) -> NDArray[np.int32]:
         n = self._grid.blocks
-        array = np.arange(n) if values is None else np.asarray(values, np.int64)
+        array = np.arange(n) if values is None else as_integers(values, "source")
         if array.shape != (n,):
             raise ParameterError(f"source needs one entry for each of {n} blocks, got shape {array.shape}")
         check_permutation(array, n, "source")
@@ -175,10 +177,10 @@ class TilePermutation(_TableForm):
         sample: Sample = "byte",
     ) -> None:
         super().__init__(grid, sample)
-        size = grid.block_samples * (2 if sample == "nibble" else 1)
+        size = grid.block_samples * samples_per_byte(sample)
         self.source = self._sources(source)
-        index = np.arange(size)[None] if tile_index is None else np.asarray(tile_index, np.int64)
-        mask = np.zeros((1, size), np.uint8) if tile_mask is None else np.asarray(tile_mask)
+        index = np.arange(size)[None] if tile_index is None else as_integers(tile_index, "tile_index")
+        mask = np.zeros((1, size), np.uint8) if tile_mask is None else as_integers(tile_mask, "tile_mask")
         for name, table in (("tile_index", index), ("tile_mask", mask)):
             if table.ndim != 2 or table.shape[1] != size or table.shape[0] not in (1, grid.blocks):
                 raise ParameterError(f"{name} must have shape (1 or {grid.blocks}, {size}), got {table.shape}")

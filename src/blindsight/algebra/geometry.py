@@ -69,10 +69,19 @@ class BlockGrid:
         return (self.height, self.width, self.channels)
 
     @cached_property
+    def block_offsets(self) -> NDArray[np.int64]:
+        """Where the samples of a block lie in the image, seen from its first one: int64 (M, M, C)."""
+        m, c = self.block, self.channels
+        offsets = np.arange(m)[:, None, None] * (self.width * c) + np.arange(m * c).reshape(m, c)
+        offsets.flags.writeable = False
+        return offsets
+
+    @cached_property
     def sample_index(self) -> NDArray[np.int64]:
         """Flat (H, W, C) sample numbers in block order: int64 (n, M * M * C)."""
         every = np.arange(self.height * self.width * self.channels, dtype=np.int64).reshape(1, *self.shape)
         blocks: NDArray[np.int64] = self.to_blocks(every)[0]
+        blocks.flags.writeable = False  # kept, and shared by all who ask
         return blocks
 
     def to_blocks(self, images: NDArray) -> NDArray:  # type: ignore[type-arg]

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from blindsight.algebra import _numpy
 from blindsight.algebra.geometry import BlockGrid
-from blindsight.algebra.states import orient
 from blindsight.errors import MissingDependencyError
 
 __all__ = ["apply_block_tables", "apply_tile_tables", "backend", "use"]
@@ -26,7 +26,7 @@ _chosen: Backend | None = None
 def _compiled() -> ModuleType | None:
     try:
         from blindsight.algebra import _numba
-    except ImportError:
+    except (ImportError, RuntimeError):  # RuntimeError: numba found no folder that it may write its cache to
         return None
     return _numba
 
@@ -82,16 +82,7 @@ def apply_block_tables(
         out = np.empty_like(batch)
         compiled.scatter_blocks(batch, out, grid.block, target, orientation, negative, color)
         return out
-    m, c = grid.block, grid.channels
-    blocks = grid.to_blocks(batch)[:, source].reshape(len(batch), grid.blocks, m, m, c)
-    for code in range(1, 8):
-        chosen = np.flatnonzero(orientation == code)
-        turned = orient(blocks[:, chosen].transpose(2, 3, 0, 1, 4), code)
-        blocks[:, chosen] = turned.transpose(2, 3, 0, 1, 4)
-    blocks ^= (negative * np.uint8(255))[None, :, None, None, None]
-    if c == 3:
-        blocks = np.take_along_axis(blocks, color[None, :, None, None, :].astype(np.intp), axis=4)
-    return grid.from_blocks(blocks)
+    return _numpy.move_blocks(batch, grid, source, orientation, negative, color)
 
 
 def apply_tile_tables(
@@ -115,16 +106,7 @@ def apply_tile_tables(
     """
     compiled = _compiled()
     if backend() == "numba" and compiled is not None:
-        m, c = grid.block, grid.channels
-        # Where sample j of a block lies, seen from the block's first byte.
-        places = np.arange(m * m * c)
-        offset = ((places // (m * c)) * (grid.width * c) + places % (m * c)).astype(np.int64)
         out = np.empty_like(batch)
-        compiled.gather_tiles(batch, out, m, source, offset, tile_index, tile_mask)
+        compiled.gather_tiles(batch, out, grid.block, source, grid.block_offsets.reshape(-1), tile_index, tile_mask)
         return out
-    blocks = grid.to_blocks(batch)[:, source]
-    if len(tile_index) == 1:
-        taken = np.take(blocks, tile_index[0], axis=2)
-    else:
-        taken = np.take_along_axis(blocks, tile_index[None].astype(np.intp), axis=2)
-    return grid.from_blocks(taken ^ tile_mask)
+    return _numpy.move_tiles(batch, grid, source, tile_index, tile_mask)

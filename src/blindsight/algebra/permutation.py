@@ -4,6 +4,8 @@ On the flattened samples x of an image, ``y[i] = x[index[i]] XOR mask[i]``. Samp
 (nibble 2i is the low half of byte i, nibble 2i + 1 its high half). Signed permutations form a group.
 """
 
+import sys
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -52,25 +54,28 @@ class SignedPermutation:
     def __init__(
         self, shape: tuple[int, int, int], index: ArrayLike, mask: ArrayLike | None = None, *, sample: Sample = "byte"
     ) -> None:
+        if len(shape) != 3 or min(shape) < 1:
+            raise ParameterError(f"a signed permutation acts on images of a shape (H, W, C), got {shape}")
         self._shape = (int(shape[0]), int(shape[1]), int(shape[2]))
         self._sample: Sample = sample
-        count = self._shape[0] * self._shape[1] * self._shape[2] * (2 if sample == "nibble" else 1)
-        index = np.asarray(index, np.int64)
-        values = np.zeros(count, np.uint8) if mask is None else np.asarray(mask)
-        if index.shape != (count,) or values.shape != (count,):
+        count = prod(self._shape) * samples_per_byte(sample)
+        places = as_integers(index, "index")
+        values = np.zeros(count, np.uint8) if mask is None else as_integers(mask, "mask")
+        if places.shape != (count,) or values.shape != (count,):
             raise ParameterError(
-                f"a signed permutation of {shape} {sample}s needs index and mask of {count} entries, "
-                f"got {index.shape} and {values.shape}"
+                f"a signed permutation of {self._shape} {sample}s needs index and mask of {count} entries, "
+                f"got {places.shape} and {values.shape}"
             )
-        check_permutation(index, count, "index")
-        self._index = frozen(index)
-        self._mask = frozen(check_mask(values, sample))
+        check_permutation(places, count, "index")
+        # A copy: the caller may write to its own array later.
+        self._index: NDArray[np.int64] = frozen(places.astype(np.int64))
+        self._mask: NDArray[np.uint8] = frozen(check_mask(values, sample))
         self._device_tables: dict[str, Any] = {}
 
     @classmethod
     def identity(cls, shape: tuple[int, int, int], *, sample: Sample = "byte") -> "SignedPermutation":
         """The permutation that changes nothing."""
-        count = shape[0] * shape[1] * shape[2] * (2 if sample == "nibble" else 1)
+        count = prod(shape) * samples_per_byte(sample)
         return SignedPermutation(shape, np.arange(count), sample=sample)
 
     @property
@@ -112,6 +117,9 @@ class SignedPermutation:
             self._check(images.dtype == np.uint8, images.dtype, images.shape, self._array_fits(images.shape))
             batch = np.ascontiguousarray(images.reshape(-1, *self._shape))
             return self._apply_batch(batch).reshape(images.shape)
+        # Where torch was never imported nothing can be a tensor, and torch need not be installed.
+        if not isinstance(images, getattr(sys.modules.get("torch"), "Tensor", ())):
+            raise ParameterError(f"images must be a NumPy array or a torch tensor, got {type(images).__name__}")
         from blindsight.algebra._torch import apply_tensor
 
         return apply_tensor(self, images)
@@ -120,7 +128,7 @@ class SignedPermutation:
 
     def _apply_batch(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(N, H, W, C) contiguous -> the same."""
-        flat = batch.reshape(len(batch), -1)
+        flat = batch.reshape(len(batch), prod(self._shape))  # not -1, which an empty batch cannot tell
         if self._sample == "byte":
             return (np.take(flat, self.index, axis=1) ^ self.mask).reshape(batch.shape)
         return merge_nibbles(np.take(split_nibbles(flat), self.index, axis=1) ^ self.mask).reshape(batch.shape)
@@ -151,7 +159,8 @@ class SignedPermutation:
         a, b = self, other
         if a.sample != b.sample:
             a, b = a.as_nibbles(), b.as_nibbles()
-        return SignedPermutation(self._shape, b.index[a.index], b.mask[a.index] ^ a.mask, sample=a.sample)
+        index = a.index
+        return SignedPermutation(self._shape, b.index[index], b.mask[index] ^ a.mask, sample=a.sample)
 
     def _compose_tables(self, other: "SignedPermutation") -> "SignedPermutation | None":  # noqa: ARG002
         """The product in a table form, where both have one."""
@@ -159,8 +168,9 @@ class SignedPermutation:
 
     def inverse(self) -> "SignedPermutation":
         """The permutation that undoes this one: decryption."""
-        inverse = np.empty_like(self.index)
-        inverse[self.index] = np.arange(len(inverse))
+        index = self.index
+        inverse = np.empty_like(index)
+        inverse[index] = np.arange(len(inverse))
         return SignedPermutation(self._shape, inverse, self.mask[inverse], sample=self._sample)
 
     def __eq__(self, other: object) -> bool:
@@ -192,7 +202,7 @@ class SignedPermutation:
         if self._sample == "nibble":
             return self
         index = (2 * self.index[:, None] + np.arange(2)).reshape(-1)
-        mask = np.stack([self.mask & 15, self.mask >> 4], axis=1).reshape(-1)
+        mask = split_nibbles(self.mask)
         return SignedPermutation(self._shape, index, mask, sample="nibble")
 
     def __repr__(self) -> str:
@@ -206,7 +216,24 @@ class SignedPermutation:
         return self
 
 
-def check_permutation(index: NDArray[np.int64], count: int, name: str) -> None:
+def samples_per_byte(sample: Sample) -> int:
+    """1 for bytes, 2 for nibbles."""
+    if sample not in ("byte", "nibble"):
+        raise ParameterError(f"sample must be 'byte' or 'nibble', got {sample!r}")
+    return 2 if sample == "nibble" else 1
+
+
+def as_integers(values: ArrayLike, name: str) -> NDArray[Any]:
+    """An array of integers; fractions would be cut off in silence."""
+    array = np.asarray(values)
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8)
+    if array.dtype.kind not in "iu" and array.size:
+        raise ParameterError(f"{name} must hold integers, got {array.dtype}")
+    return array
+
+
+def check_permutation(index: NDArray[Any], count: int, name: str) -> None:
     """Refuses an index whose last axis is not a permutation of 0..count-1."""
     if index.size == 0 or index.min() < 0 or index.max() >= count:
         raise ParameterError(f"{name} must hold every number from 0 to {count - 1} once; some are out of range")
@@ -227,11 +254,11 @@ def check_mask(mask: NDArray[Any], sample: Sample) -> NDArray[np.uint8]:
 
 def split_nibbles(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(..., samples) bytes -> (..., 2 * samples) nibbles, low half first."""
-    return np.stack([data & 15, data >> 4], axis=-1).reshape(*data.shape[:-1], -1)
+    return np.stack([data & 15, data >> 4], axis=-1).reshape(*data.shape[:-1], 2 * data.shape[-1])
 
 
 def merge_nibbles(nibbles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The inverse of :func:`split_nibbles`."""
-    halves = nibbles.reshape(*nibbles.shape[:-1], -1, 2)
+    halves = nibbles.reshape(*nibbles.shape[:-1], nibbles.shape[-1] // 2, 2)
     merged: NDArray[np.uint8] = halves[..., 0] | (halves[..., 1] << np.uint8(4))
     return merged

@@ -22,7 +22,8 @@ class Cipher:
         parameters: the public parameters that chose the steps, as the profile records them.
 
     Raises:
-        ParameterError: no steps, two steps of one name (they would share a key), or a block size below 1.
+        ParameterError: no steps, two steps of one name (they would share a key), a block size below 1, or channels
+            other than 1 or 3.
     """
 
     def __init__(
@@ -38,6 +39,8 @@ class Cipher:
             raise ParameterError(f"scheme '{scheme}' needs steps of distinct names, got {names}")
         if block_size < 1:
             raise ParameterError(f"block size must be at least 1 pixel, got {block_size}")
+        if channels not in (1, 3):
+            raise ParameterError(f"channels must be 1 (grayscale) or 3 (RGB), got {channels}")
         self.scheme = scheme
         self.steps = tuple(steps)
         self.block_size = block_size

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blindsight.algebra import BlockGrid, BlockPermutation
+from blindsight.algebra.permutation import as_integers
 from blindsight.algebra.states import orientation_of
 from blindsight.errors import ParameterError
 from blindsight.owner.ciphers.registry import register_cipher
@@ -58,7 +59,7 @@ def etc_from_arrays(
 
 def _codes(name: str, values: ArrayLike, limit: int) -> NDArray[np.int64]:
     """Codes in range; a negative one would silently count from the end of a table."""
-    array = np.asarray(values, np.int64)
+    array = as_integers(values, name)
     if array.size and (array.min() < 0 or array.max() >= limit):
         raise ParameterError(f"{name} entries must be 0 to {limit - 1}, got {array.min()} to {array.max()}")
     return array

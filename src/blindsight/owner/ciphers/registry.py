@@ -6,11 +6,13 @@ point group ``blindsight.ciphers``; :func:`blindsight.testing.check_cipher` cert
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import get_args
 
 from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.owner.ciphers.cipher import Cipher
@@ -45,23 +47,36 @@ class CipherEntry:
 def register_cipher(name: str) -> Callable[[StepFactory], StepFactory]:
     """Registers a scheme; use as a decorator on its step factory.
 
+    Defining a factory anew under its old name, as a notebook does, replaces it.
+
     Args:
         name: 1 to 32 lower-case letters, digits and hyphens; it stands in key paths, so it can never change.
 
     Raises:
-        ParameterError: the name is taken by another factory or is malformed.
+        ParameterError: the name is taken by another factory or is malformed, or a parameter of the factory has no
+            default or a name that :func:`create_cipher` uses.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", name):
         raise ParameterError(f"a scheme name is lower-case letters, digits and hyphens, got {name!r}")
 
     def register(factory: StepFactory) -> StepFactory:
         taken = _entries.get(name)
-        if taken is not None and taken.factory is not factory:
+        if taken is not None and _origin(taken.factory) != _origin(factory):
             raise ParameterError(f"scheme '{name}' is registered already; choose another name")
+        for parameter in inspect.signature(factory).parameters.values():
+            if type(parameter.default) not in get_args(Scalar) or parameter.name in ("name", "block_size", "channels"):
+                raise ParameterError(
+                    f"parameter '{parameter.name}' of scheme '{name}' needs a name other than name, block_size and "
+                    f"channels, and a default that is a bool, int, float or str"
+                )
         _entries[name] = CipherEntry(name, factory)
         return factory
 
     return register
+
+
+def _origin(factory: StepFactory) -> tuple[str, str]:
+    return factory.__module__, factory.__qualname__
 
 
 @cache
@@ -70,7 +85,10 @@ def _load() -> None:
     for name in _BUILT_IN:
         import_module(f"blindsight.owner.ciphers.{name}")
     for point in entry_points(group="blindsight.ciphers"):
-        point.load()
+        try:
+            point.load()
+        except Exception as error:  # somebody else's package must not take our own schemes away
+            warnings.warn(f"the schemes of {point.value} are missing: loading it failed ({error})", stacklevel=2)
 
 
 def list_ciphers() -> list[str]:
@@ -111,6 +129,14 @@ def create_cipher(name: str, block_size: int = 16, channels: int = 3, **paramete
     if unknown:
         known = ", ".join(signature.parameters) or "none"
         raise ParameterError(f"scheme '{name}' has no parameter '{unknown[0]}'; its parameters: {known}")
+    for parameter, value in parameters.items():
+        default = signature.parameters[parameter].default
+        # The text "false" would pass for true.
+        if type(value) is not type(default) and not (isinstance(default, float) and type(value) is int):
+            raise ParameterError(
+                f"parameter '{parameter}' of scheme '{name}' must be of type {type(default).__name__}, "
+                f"like its default {default!r}; got {value!r}"
+            )
     bound = signature.bind(**parameters)
     bound.apply_defaults()
     return Cipher(name, entry.factory(**bound.arguments), block_size, channels, bound.arguments)

@@ -1,0 +1,1 @@
+"""``blindsight demo``: the whole journey on data that comes with scikit-learn, offline, in a few minutes."""

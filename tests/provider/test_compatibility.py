@@ -1,0 +1,71 @@
+"""Patches against blocks: what fits, what is warned of, what is refused."""
+
+import pytest
+
+from blindsight.errors import IncompatibleModelError
+from blindsight.nets import create_model
+from blindsight.profile import Profile
+from blindsight.provider.compatibility import check_compatible
+
+from provider_helpers import cipher_profile
+
+
+def check(name: str, profile: Profile, size: tuple[int, int], **more: bool) -> list[str]:
+    model = create_model(name, num_classes=3, img_size=size)
+    return check_compatible(model, profile, size, name=name, **more)
+
+
+def of(block: int, side: int) -> Profile:
+    return cipher_profile(block_size=block, size=(side, side))
+
+
+@pytest.mark.parametrize("name", ["vit_micro_patch4_32", "convmixer_128_4_patch4_32", "convmixer_48_16_s2d4_32"])
+def test_patch_equal_to_block_is_silent(name: str) -> None:
+    assert check(name, of(4, 32), (32, 32)) == []
+
+
+def test_smaller_patch_is_pointed_out() -> None:
+    (warning,) = check("vit_micro_patch4_32", of(8, 32), (32, 32))
+    assert "patches of 4x4" in warning
+    assert "smaller than the encrypted blocks of 8x8" in warning
+    assert "fitting presets: " in warning
+
+
+def test_larger_patch_is_warned_of() -> None:
+    (warning,) = check("vit_micro_patch8_64", of(4, 32), (32, 32))
+    assert "hold several encrypted blocks of 4x4" in warning
+    assert "vit_micro_patch4_32" in warning
+
+
+def test_straddling_patch_is_refused() -> None:
+    with pytest.raises(IncompatibleModelError, match=r"straddle the encrypted blocks of 6x6; choose .* divides 6"):
+        check("vit_micro_patch4_32", of(6, 24), (24, 24))
+
+
+def test_patch_that_does_not_tile_the_image_is_refused() -> None:
+    with pytest.raises(IncompatibleModelError, match="do not tile images of 12x12"):
+        check("vit_micro_patch8_64", of(4, 12), (12, 12))
+
+
+def test_network_without_patches() -> None:
+    (warning,) = check("resnet18", of(4, 32), (32, 32))
+    assert "does not cut its input into patches" in warning
+
+
+def test_plain_images_fit_any_network_that_tiles_them() -> None:
+    plain = Profile(kind="plain", size=(32, 32), classes=("a", "b", "c"))
+    assert check("vit_micro_patch8_64", plain, (32, 32), pretrained=True) == []
+
+
+def test_pretrained_normalisation_is_pointed_out() -> None:
+    (warning,) = check("convmixer_1024_20_ks9_p14", of(14, 28), (28, 28), pretrained=True)
+    assert "expect mean 0.485/0.456/0.406" in warning
+    assert check("vit_micro_patch4_32", of(4, 32), (32, 32), pretrained=True) == []
+
+
+def test_other_sizes_are_refused() -> None:
+    model = create_model("vit_micro_patch4_32", num_classes=3, img_size=(32, 32))
+    with pytest.raises(IncompatibleModelError, match="the images are 64x64 and the model would take 32x32"):
+        check_compatible(model, of(4, 64), (32, 32))
+    with pytest.raises(IncompatibleModelError, match="is built for 32x32 and the images are 64x64"):
+        check_compatible(model, of(4, 64), (64, 64))

@@ -1,0 +1,161 @@
+"""Evaluation: the numbers, and whose data is taken."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from provider_helpers import CLASSES, COLOURS, TINY, cipher_profile
+
+from blindsight.errors import ParameterError, ProfileMismatchError
+from blindsight.nets import create_model
+from blindsight.nets.runs import Run, load_run, save_run
+from blindsight.profile import Profile
+from blindsight.provider.evaluation import evaluate, require_suitable, summarise, wilson_interval
+from blindsight.provider.prediction import pick_device, predict
+
+PLAIN = Profile(kind="plain", size=(8, 8), fit="resize", classes=CLASSES)
+MIX = Profile(kind="mix", scheme="pbm", block_size=4, size=(8, 8), fit="resize", classes=CLASSES)
+
+
+class MeanColour(torch.nn.Module):
+    """Knows the three classes by their mean colour without any training."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 50 * x.mean((2, 3))
+
+
+def run_of(profile: Profile) -> Run:
+    config = {"architecture": "mean", "pretrained_cfg": {"input_size": [3, 8, 8]}}
+    return Run(MeanColour(), profile, config)
+
+
+def test_numbers_of_a_known_case() -> None:
+    logits = np.array([[3, 1, 0], [3, 1, 0], [0, 1, 3], [0, 3, 1.0]])
+    result = summarise(logits, np.array([0, 1, 2, 1]), ("a", "b", "c"))
+    assert (result["n"], result["top1"], result["top5"]) == (4, 0.75, None)
+    assert result["confusion"] == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    assert result["classes"][1] == {"id": "b", "support": 2, "recall": 0.5, "precision": 1.0}
+    assert result["chance"] == pytest.approx(1 / 3)
+
+
+def test_absent_classes_have_no_recall() -> None:
+    result = summarise(np.array([[2.0, 1, 0]]), np.array([0]), ("a", "b", "c"))
+    assert [c["recall"] for c in result["classes"]] == [1.0, None, None]
+    assert [c["precision"] for c in result["classes"]] == [1.0, None, None]
+
+
+def test_top5_counts_ranks_and_constant_outputs_score_nothing() -> None:
+    ranked = np.tile(np.arange(10.0, 0, -1), (10, 1))
+    assert summarise(ranked, np.arange(10), tuple("abcdefghij"))["top5"] == 0.5
+    assert summarise(np.zeros((10, 10)), np.arange(10), tuple("abcdefghij"))["top5"] == 0.0
+
+
+@given(count=st.integers(1, 10_000), data=st.data())
+def test_wilson_interval_holds_the_proportion(count: int, data: st.DataObject) -> None:
+    right = data.draw(st.integers(0, count))
+    low, high = wilson_interval(right, count)
+    assert 0 <= low <= right / count + 1e-12
+    assert right / count - 1e-12 <= high <= 1
+
+
+def test_wilson_interval_of_a_published_case() -> None:
+    # Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263.
+    assert wilson_interval(81, 263) == pytest.approx([0.2553, 0.3662], abs=5e-5)
+
+
+def test_matching_is_by_class_id(write_folder: Callable[..., Path]) -> None:
+    # Alphabetical folders and a profile in yet another order: only ids may count.
+    root = write_folder(profile=cipher_profile(classes=("mole", "zebra", "ant")))
+    assert evaluate(run_of(cipher_profile()), root)["top1"] == 1.0
+
+
+def test_fewer_classes_are_fine_and_more_are_not(write_folder: Callable[..., Path]) -> None:
+    some = {k: v for k, v in COLOURS.items() if k != "ant"}
+    result = evaluate(run_of(cipher_profile()), write_folder("few", profile=cipher_profile(), colours=some))
+    assert (result["n"], result["top1"]) == (24, 1.0)
+    more = write_folder("more", profile=cipher_profile(classes=(*CLASSES, "yak")), colours={**COLOURS, "yak": (9, 9, 9)})
+    with pytest.raises(ProfileMismatchError, match="yak is none of the 3 known classes"):
+        evaluate(run_of(cipher_profile()), more)
+
+
+def test_splits(write_folder: Callable[..., Path]) -> None:
+    root = write_folder(profile=cipher_profile(), splits=("train", "val"))
+    assert evaluate(run_of(cipher_profile()), root)["split"] == "val"
+    assert evaluate(run_of(cipher_profile()), root, split="train", cache="none")["split"] == "train"
+    with pytest.raises(ParameterError, match="no 'test' split; it has train, val"):
+        evaluate(run_of(cipher_profile()), root, split="test")
+    only = write_folder("only", profile=cipher_profile(), splits=("train",))
+    with pytest.raises(ParameterError, match="only a train split; give --split train"):
+        evaluate(run_of(cipher_profile()), only)
+    assert evaluate(run_of(cipher_profile()), root / "val")["split"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"key_id": "bsk1-" + "b" * 16}, "differ in key_id: 'bsk1-a+' and 'bsk1-b+'"),
+        ({"scheme": "shf"}, "differ in scheme: 'etc' and 'shf'"),
+        ({"block_size": 2}, "differ in block_size"),
+        ({"key_scope": "image"}, "differ in key_scope"),
+        ({"parameters": {"rounds": 2}}, "differ in parameters"),
+        ({"size": (16, 16)}, "takes images of 8x8 and the data set has 16x16"),
+    ],
+)
+def test_other_protections_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ProfileMismatchError, match=message):
+        require_suitable(cipher_profile(), cipher_profile(**changes))
+
+
+def test_who_takes_plain_images(write_folder: Callable[..., Path]) -> None:
+    plain = write_folder(side=11)
+    for profile in (PLAIN, MIX):
+        result = evaluate(run_of(profile), plain)
+        assert (result["top1"], result["kind"]) == (1.0, "plain")
+    with pytest.raises(ProfileMismatchError, match="differ in kind: 'cipher' and 'plain'"):
+        evaluate(run_of(cipher_profile()), plain)
+    with pytest.raises(ProfileMismatchError, match="differ in kind: 'plain' and 'cipher'"):
+        require_suitable(PLAIN, cipher_profile())
+    require_suitable(MIX, MIX)
+
+
+def test_prediction_gives_probabilities() -> None:
+    images = np.zeros((5, 8, 8, 3), np.uint8)
+    images[:, :, :, 1] = 255
+    found = predict(run_of(cipher_profile()), images, batch_size=2)
+    assert found.shape == (5, 3)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
+    assert (found.argmax(1) == 1).all()
+    assert predict(run_of(cipher_profile()), images[:0]).shape == (0, 3)
+
+
+def test_prediction_refuses_other_arrays() -> None:
+    run = run_of(cipher_profile())
+    with pytest.raises(ParameterError, match=r"must be uint8 \(N, H, W, C\), got float64"):
+        predict(run, np.zeros((1, 8, 8, 3)))
+    with pytest.raises(ParameterError, match=r"got uint8 \(8, 8, 3\)"):
+        predict(run, np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ProfileMismatchError, match=r"takes images of 8x8x3 .*, got 3x8x8"):
+        predict(run, np.zeros((1, 3, 8, 8), np.uint8))
+
+
+def test_unknown_device() -> None:
+    for name in ("warp:0", "cuda:99"):
+        with pytest.raises(ParameterError, match=f"device '{name}' cannot be used here"):
+            pick_device(name)
+
+
+def test_a_saved_run_predicts_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = create_model("vit_micro_patch4_32", num_classes=3, img_size=(8, 8), **TINY).eval()
+    profile = cipher_profile()
+    args = {**TINY, "img_size": [8, 8]}
+    config = save_run(tmp_path / "r", model, profile, architecture="vit_micro_patch4_32", size=(8, 8), model_args=args)
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    assert np.array_equal(
+        predict(Run(model, profile, config), images), predict(load_run(tmp_path / "r"), images)
+    )
