@@ -49,7 +49,7 @@ JOURNEYS = {
         },
         models={
             "convmixer_128_4_patch16_224": f"--epochs 6 {ONE_CYCLE}",
-            "vit_micro_patch16_224": "--epochs 6 --lr 0.001 --warmup-epochs 0.5",
+            "vit_micro_patch16_224": "--epochs 4 --lr 0.001 --warmup-epochs 0.5",
         },
         common="--batch-size 64 --holdout 0 --seed 1",
     ),

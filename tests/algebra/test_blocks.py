@@ -45,8 +45,17 @@ def test_products_of_nibble_tiles_are_nibble_tiles(grid, form, seed):
 @given(grids(), seeds)
 def test_shared_tables_stay_shared(grid, seed):
     a, b = make("shared-tiles", grid, seed), make("shared-tiles", grid, seed + 1)
-    for permutation in (a @ b, a.inverse(), a @ TilePermutation(grid, None)):
+    scramble = BlockPermutation(grid, np.random.default_rng(seed).permutation(grid.blocks))
+    for permutation in (a @ b, a.inverse(), a @ TilePermutation(grid, None), a @ scramble, scramble @ a):
         assert len(permutation.tile_index) == len(permutation.tile_mask) == 1
+
+
+@laws
+@given(grids(), seeds)
+def test_a_shared_index_stays_shared_beside_masks_that_are_not(grid, seed):
+    a, b = make("shared-index", grid, seed), make("shared-index", grid, seed + 1)
+    for permutation in (a @ b, a.inverse(), a @ make("shared-tiles", grid, seed)):
+        assert (len(permutation.tile_index), len(permutation.tile_mask)) == (1, grid.blocks)
 
 
 @laws

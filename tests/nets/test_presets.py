@@ -63,14 +63,16 @@ def test_patch_size_is_found(name: str, patch: tuple[int, int] | None) -> None:
     assert patch_size(create_model(name, num_classes=2)) == patch
 
 
-@pytest.mark.parametrize("name", ["vit_micro_patch4_32", "vit_tiny_patch16_224", "convmixer_128_4_patch4_32", "resnet18"])
+@pytest.mark.parametrize(
+    "name", ["vit_micro_patch4_32", "vit_tiny_patch16_224", "convmixer_128_4_patch4_32", "resnet18"]
+)
 def test_other_sizes_and_channels(name: str) -> None:
     model = create_model(name, num_classes=2, in_chans=1, img_size=(32, 48)).eval()
     assert model(torch.zeros(1, 1, 32, 48)).shape == (1, 2)
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean convmixer_256_8_patch4_32"):
+    with pytest.raises(UnknownNameError, match=r"did you mean .*convmixer_256_8_patch4_32"):
         create_model("convmixer_256_8_patch4", num_classes=2)
     with pytest.raises(ParameterError, match="does not take these arguments"):
         create_model("vit_micro_patch4_32", num_classes=2, feathers=3)
@@ -100,7 +102,9 @@ def test_weights_from_a_local_file(tmp_path: Path, name: str, kind: str) -> None
 def test_position_embeddings_are_fitted_to_another_size(tmp_path: Path) -> None:
     donor = create_model("vit_micro_patch4_32", num_classes=10)
     save_file(donor.state_dict(), tmp_path / "w.safetensors")
-    model = create_model("vit_micro_patch4_32", num_classes=10, img_size=(48, 48), checkpoint=tmp_path / "w.safetensors")
+    model = create_model(
+        "vit_micro_patch4_32", num_classes=10, img_size=(48, 48), checkpoint=tmp_path / "w.safetensors"
+    )
     assert model.pos_embed.shape == (1, 145, 128)
     assert torch.equal(model.blocks[0].attn.qkv.weight, donor.blocks[0].attn.qkv.weight)
 

@@ -150,5 +150,7 @@ def test_atomic_write_leaves_the_old_file_on_failure(tmp_path: Path, monkeypatch
 
 
 def test_importing_is_light() -> None:
-    code = "import sys, blindsight.nets, blindsight.nets.runs; sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
+    code = (
+        "import sys, blindsight.nets, blindsight.nets.runs; sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,13 +1,12 @@
 """Patches against blocks: what fits, what is warned of, what is refused."""
 
 import pytest
+from provider_helpers import cipher_profile
 
 from blindsight.errors import IncompatibleModelError
 from blindsight.nets import create_model
 from blindsight.profile import Profile
 from blindsight.provider.compatibility import check_compatible
-
-from provider_helpers import cipher_profile
 
 
 def check(name: str, profile: Profile, size: tuple[int, int], **more: bool) -> list[str]:

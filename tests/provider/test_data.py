@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from provider_helpers import CLASSES, cipher_profile
 
 from blindsight.errors import CorruptDataError, ParameterError, ProfileMismatchError
 from blindsight.images import read_protected
 from blindsight.profile import Profile
 from blindsight.provider.data import EpochBatches, ProtectedDataModule, ProtectedFolder
-
-from provider_helpers import CLASSES, cipher_profile
 
 
 @pytest.mark.parametrize("cache", ["ram", "none"])
@@ -72,9 +71,14 @@ def test_size_comes_from_the_first_file_where_the_profile_states_none(write_fold
 def test_unreadable_file_stops_the_run_by_name(protected: Path, damage: bytes, cache: str) -> None:
     (protected / "train" / "ant" / "005.png").write_bytes(damage)
     module = ProtectedDataModule(protected, cache=cache, holdout=0.0, threads=1)
-    with pytest.raises(CorruptDataError, match=r"005\.png"):
+
+    def read_all() -> None:
         module.setup("fit")
-        [module.dataset("train")[i] for i in range(36)]
+        for i in range(36):
+            module.dataset("train")[i]
+
+    with pytest.raises(CorruptDataError, match=r"005\.png"):
+        read_all()
 
 
 def test_grayscale_file_in_a_colour_set_is_refused(protected: Path) -> None:
@@ -112,7 +116,7 @@ def test_every_rank_gets_its_own_and_as_many() -> None:
     ranks = [EpochBatches(103, 10, shuffle=True, seed=5, rank=r, world_size=4) for r in range(4)]
     seen = [torch.cat(list(b)).tolist() for b in ranks]
     assert len({len(s) for s in seen}) == 1
-    assert len(set(sum(seen, []))) == sum(map(len, seen))
+    assert len({i for part in seen for i in part}) == sum(map(len, seen))
     plain = [EpochBatches(103, 10, shuffle=False, rank=r, world_size=4) for r in range(4)]
     assert sorted(i for b in plain for x in b for i in x.tolist()) == list(range(103))
 

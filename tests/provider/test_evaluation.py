@@ -77,7 +77,9 @@ def test_fewer_classes_are_fine_and_more_are_not(write_folder: Callable[..., Pat
     some = {k: v for k, v in COLOURS.items() if k != "ant"}
     result = evaluate(run_of(cipher_profile()), write_folder("few", profile=cipher_profile(), colours=some))
     assert (result["n"], result["top1"]) == (24, 1.0)
-    more = write_folder("more", profile=cipher_profile(classes=(*CLASSES, "yak")), colours={**COLOURS, "yak": (9, 9, 9)})
+    more = write_folder(
+        "more", profile=cipher_profile(classes=(*CLASSES, "yak")), colours={**COLOURS, "yak": (9, 9, 9)}
+    )
     with pytest.raises(ProfileMismatchError, match="yak is none of the 3 known classes"):
         evaluate(run_of(cipher_profile()), more)
 
@@ -156,6 +158,4 @@ def test_a_saved_run_predicts_the_same(tmp_path: Path) -> None:
     args = {**TINY, "img_size": [8, 8]}
     config = save_run(tmp_path / "r", model, profile, architecture="vit_micro_patch4_32", size=(8, 8), model_args=args)
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
-    assert np.array_equal(
-        predict(Run(model, profile, config), images), predict(load_run(tmp_path / "r"), images)
-    )
+    assert np.array_equal(predict(Run(model, profile, config), images), predict(load_run(tmp_path / "r"), images))

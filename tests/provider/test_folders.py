@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from provider_helpers import CLASSES, cipher_profile
 
 from blindsight.errors import CorruptDataError, OutputError, ParameterError, ProfileMismatchError
 from blindsight.provider.folders import DataFolder, stratified_holdout
-
-from provider_helpers import CLASSES, cipher_profile
 
 
 def test_index_is_the_position_in_the_profile(protected: Path) -> None:

@@ -1,13 +1,14 @@
 """The block kernels, compiled.
 
-Unsigned indices drop numba's negative-index branch; one inner loop a case (transposed or not, reversed or not) gives
-the compiler constant strides. Both kernels release the GIL: one image a thread.
+Both walk the source in raster order and scatter: random stores are buffered, random loads stall. Unsigned indices drop
+numba's negative-index branch; one inner loop a case (transposed or not, reversed or not) gives the compiler constant
+strides. Both release the GIL: one image a thread.
 """
 
 import numba
 import numpy as np
 
-__all__ = ["gather_tiles", "scatter_blocks"]
+__all__ = ["scatter_blocks", "scatter_tiles"]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -67,22 +68,27 @@ def scatter_blocks(batch, out, m, target, orientation, negative, color):  # type
 
 
 @numba.njit(nogil=True, cache=True)
-def gather_tiles(batch, out, m, source, offset, tile_index, tile_mask):  # type: ignore[no-untyped-def]
-    """Byte j of block d is byte tile_index[d, j] of block source[d], XOR tile_mask[d, j]."""
+def scatter_tiles(batch, out, m, target, offset, tile_index, tile_mask):  # type: ignore[no-untyped-def]
+    """Byte j of block target[s] is byte tile_index[target[s], j] of block s, XOR tile_mask[target[s], j]."""
     count, _height, width, ch = batch.shape
     cols = width // m
-    size = np.uint64(offset.size)
+    line = np.uint64(width * ch)
+    side = np.uint64(m)
+    run = np.uint64(m * ch)
     index_step = 1 if tile_index.shape[0] > 1 else 0
     mask_step = 1 if tile_mask.shape[0] > 1 else 0
     for k in range(count):
         src = batch[k].reshape(-1)
         dst = out[k].reshape(-1)
-        for d in range(source.size):
-            s = source[d]
+        for s in range(target.size):
+            d = target[s]
             from_ = np.uint64(((s // cols) * m * width + (s % cols) * m) * ch)
             to = np.uint64(((d // cols) * m * width + (d % cols) * m) * ch)
             index = tile_index[d * index_step]
             mask = tile_mask[d * mask_step]
-            for j in range(size):
-                u = np.uint64(j)
-                dst[to + np.uint64(offset[u])] = src[from_ + np.uint64(offset[np.uint64(index[u])])] ^ mask[u]
+            j = np.uint64(0)
+            for r in range(side):
+                p = to + np.uint64(r) * line
+                for x in range(run):
+                    dst[p + np.uint64(x)] = src[from_ + np.uint64(offset[np.uint64(index[j])])] ^ mask[j]
+                    j += np.uint64(1)

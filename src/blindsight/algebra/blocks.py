@@ -141,13 +141,19 @@ class BlockPermutation(_TableForm):
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
     def as_tiles(self) -> "TilePermutation":
-        """The same permutation with each block's state spelled out sample by sample."""
+        """The same permutation with each block's state spelled out sample by sample.
+
+        Where all blocks are in one state the tables have one row, so products with shared tables stay shared.
+        """
         m, c = self._grid.block, self._grid.channels
         places = np.arange(m * m * c).reshape(m, m, c)
         orders = COLOR_ORDERS if c == 3 else np.zeros((1, 1), np.uint8)
         states = np.array([[orient(places, o)[..., order].reshape(-1) for order in orders] for o in range(8)])
-        mask = np.repeat((self.negative * 255)[:, None], m * m * c, axis=1)
-        return TilePermutation(self._grid, self.source, states[self.orientation, self.color], mask)
+        moves = self.orientation * np.uint8(6) + self.color
+        codes = moves[:1] if (moves == moves[0]).all() else moves
+        signs = self.negative[:1] if (self.negative == self.negative[0]).all() else self.negative
+        mask = np.repeat((signs * np.uint8(255))[:, None], m * m * c, axis=1)
+        return TilePermutation(self._grid, self.source, states[codes // 6, codes % 6], mask)
 
 
 class TilePermutation(_TableForm):
@@ -224,27 +230,18 @@ class TilePermutation(_TableForm):
             other = other.as_tiles()
         if not isinstance(other, TilePermutation) or other._grid != self._grid or other._sample != self._sample:
             return None
-        rows = max(len(self.tile_index), len(self.tile_mask), len(other.tile_index), len(other.tile_mask))
-
-        def widened(table: NDArray, order: NDArray | None = None) -> NDArray:  # type: ignore[type-arg]
-            wide = np.broadcast_to(table, (rows, table.shape[1]))
-            return wide[order] if order is not None and rows > 1 else wide
-
-        mine = widened(self.tile_index).astype(np.int64)
-        index = np.take_along_axis(widened(other.tile_index, self.source), mine, axis=1)
-        mask = np.take_along_axis(widened(other.tile_mask, self.source), mine, axis=1) ^ self.tile_mask
+        # Tables of one row broadcast: what both factors share, the product shares.
+        mine = self.tile_index.astype(np.int64)
+        index = np.take_along_axis(_in_order(other.tile_index, self.source), mine, axis=1)
+        mask = np.take_along_axis(_in_order(other.tile_mask, self.source), mine, axis=1) ^ self.tile_mask
         return TilePermutation(self._grid, other.source[self.source], index, mask, sample=self._sample)
 
     def inverse(self) -> "TilePermutation":
         back = np.empty_like(self.source)
         back[self.source] = np.arange(len(back), dtype=np.int32)
-        rows = max(len(self.tile_index), len(self.tile_mask))
-        index = np.broadcast_to(self.tile_index, (rows, self.tile_index.shape[1])).astype(np.int64)
-        undone = np.argsort(index, axis=1)
-        mask = np.take_along_axis(np.broadcast_to(self.tile_mask, index.shape), undone, axis=1)
-        if rows > 1:
-            undone, mask = undone[back], mask[back]
-        return TilePermutation(self._grid, back, undone, mask, sample=self._sample)
+        undone = np.argsort(self.tile_index, axis=1)
+        mask = np.take_along_axis(self.tile_mask, undone, axis=1)
+        return TilePermutation(self._grid, back, _in_order(undone, back), _in_order(mask, back), sample=self._sample)
 
     def _equal_tables(self, other: SignedPermutation) -> bool | None:
         if isinstance(other, BlockPermutation):
@@ -255,3 +252,8 @@ class TilePermutation(_TableForm):
             np.array_equal(self._rows(a), other._rows(b))
             for a, b in ((self.tile_index, other.tile_index), (self.tile_mask, other.tile_mask))
         )
+
+
+def _in_order(table: NDArray, order: NDArray) -> NDArray:  # type: ignore[type-arg]
+    """The rows of a table in another order; one row serves all."""
+    return table[order] if len(table) > 1 else table

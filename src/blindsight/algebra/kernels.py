@@ -76,11 +76,8 @@ def apply_block_tables(
     """
     compiled = _compiled()
     if backend() == "numba" and compiled is not None:
-        # Walk the source in raster order and scatter: random stores are buffered, random loads stall.
-        target = np.empty_like(source)
-        target[source] = np.arange(len(source), dtype=np.int32)
         out = np.empty_like(batch)
-        compiled.scatter_blocks(batch, out, grid.block, target, orientation, negative, color)
+        compiled.scatter_blocks(batch, out, grid.block, _target(source), orientation, negative, color)
         return out
     return _numpy.move_blocks(batch, grid, source, orientation, negative, color)
 
@@ -107,6 +104,14 @@ def apply_tile_tables(
     compiled = _compiled()
     if backend() == "numba" and compiled is not None:
         out = np.empty_like(batch)
-        compiled.gather_tiles(batch, out, grid.block, source, grid.block_offsets.reshape(-1), tile_index, tile_mask)
+        offsets = grid.block_offsets.reshape(-1)
+        compiled.scatter_tiles(batch, out, grid.block, _target(source), offsets, tile_index, tile_mask)
         return out
     return _numpy.move_tiles(batch, grid, source, tile_index, tile_mask)
+
+
+def _target(source: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Where each source block goes: the inverse permutation."""
+    target = np.empty_like(source)
+    target[source] = np.arange(len(source), dtype=np.int32)
+    return target

@@ -7,9 +7,10 @@ import logging
 import os
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from blindsight import __version__
 from blindsight.cli.demo import demo
@@ -20,8 +21,22 @@ from blindsight.errors import BlindsightError
 
 __all__ = ["app", "main"]
 
+
+class _InterruptError(Exception):
+    """Ctrl-C, under a name that Typer leaves to us: it would end with a status of its own and say nothing."""
+
+
+class _Group(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _InterruptError from None
+
+
 app = typer.Typer(
     name="blindsight",
+    cls=_Group,
     help="Train and serve image classifiers on images nobody else can see.\n\n"
     "The owner of the images: key, protect, preview, reveal, rotate. The provider: train, evaluate, predict. "
     "Begin with: blindsight demo",
@@ -58,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         app(arguments)
     except BlindsightError as error:
         _fail(f"error: {error}")
-    except KeyboardInterrupt:
+    except (_InterruptError, KeyboardInterrupt):
         _fail("interrupted; what is finished is kept, and the same command with --resume goes on")
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does; Python must not complain while closing the stream.

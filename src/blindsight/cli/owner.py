@@ -284,8 +284,9 @@ def _print_rejects(rejects: list[tuple[str, str]], listed: Path | None = None) -
     if not rejects:
         return
     typer.echo(f"{len(rejects)} inputs were rejected" + (f", listed in {listed}" if listed else "") + ":", err=True)
-    for _, reason in rejects[:10]:
-        typer.echo(f"  {reason}", err=True)
+    for path, reason in rejects[:10]:
+        name = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
+        typer.echo(f"  {reason}" if name in reason else f"  {name}: {reason}", err=True)
     if len(rejects) > 10:
         typer.echo(f"  ... and {len(rejects) - 10} more", err=True)
 

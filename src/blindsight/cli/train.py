@@ -70,12 +70,8 @@ def train(
         float | None, _o("Alpha of CutMix on whole encrypted blocks; 0 is off. [default: 0]", AUGMENTATION)
     ] = None,
     mix_prob: Annotated[float | None, _o("Part of batches to mix. [default: 1]", AUGMENTATION)] = None,
-    reprob: Annotated[
-        float | None, _o("Part of images to erase whole blocks from. [default: 0]", AUGMENTATION)
-    ] = None,
-    precision: Annotated[
-        str | None, _o("32-true, bf16-mixed, 16-mixed or auto. [default: auto]", MACHINE)
-    ] = None,
+    reprob: Annotated[float | None, _o("Part of images to erase whole blocks from. [default: 0]", AUGMENTATION)] = None,
+    precision: Annotated[str | None, _o("32-true, bf16-mixed, 16-mixed or auto. [default: auto]", MACHINE)] = None,
     accelerator: Annotated[str | None, _o("auto, cpu, gpu or mps. [default: auto]", MACHINE)] = None,
     devices: Annotated[int | None, _o("Processes, one device each (DDP). [default: 1]", MACHINE)] = None,
     threads: Annotated[int | None, _o("Threads for decoding and arithmetic. [default: torch's]", MACHINE)] = None,
@@ -99,7 +95,7 @@ def train(
 
     Example: blindsight train protected --model vit_tiny_patch4_32 --epochs 20 --out run
 
-    Example: blindsight train protected --model convmixer_256_8_patch4_32 --sched onecycle --lr 0.01 --cutmix 0.5 --out run
+    Example: blindsight train protected --model convmixer_256_8_patch4_32 --lr 0.01 --sched onecycle --out run
 
     After Ctrl-C: the same command with --resume.
     """

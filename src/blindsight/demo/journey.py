@@ -15,7 +15,7 @@ from blindsight.demo.pictures import load_digits, load_photo, write_tree
 from blindsight.errors import OutputError
 from blindsight.owner.keys import Keyset, SecretKey
 from blindsight.owner.protection import Protection
-from blindsight.profile import Codec, Profile
+from blindsight.profile import Profile
 
 __all__ = ["DemoReport", "Scale", "run_demo", "top1_under_key"]
 
@@ -180,7 +180,13 @@ def run_demo(
         )
         rows.append(_train_and_measure(name, epochs, folder, key, plain_test, truth, progress))
 
-    page = write_page(folder, rows, report.profile, _panels(plain_test, truth, report.profile, key), key)
+    say(
+        f"{4 + len(rows)}. The photograph, there and back:\n"
+        f"   blindsight protect {photo_file.parent} {folder / 'protected-photo'} --key {folder / 'owner.key'}\n"
+        f"   blindsight reveal {folder / 'protected-photo'} {folder / 'revealed-photo'} --key {folder / 'owner.key'}"
+    )
+    pictures = _digits(plain_test, truth, report.profile, key) | _photo(folder, key)
+    page = write_page(folder, rows, report.profile, pictures, key)
     return DemoReport(
         folder=folder,
         page=page,
@@ -225,31 +231,34 @@ def _train_and_measure(
     return Row(name, accuracy["plain"], accuracy["protected"], wrong, seconds["plain"], seconds["protected"])
 
 
-def _panels(
+def _photo(folder: Path, key: SecretKey) -> dict[str, NDArray[np.uint8]]:
+    """Protects the photograph and reveals it again; what lies in the three folders, uint8 (H, W, 3)."""
+    from blindsight.owner.protect import ProtectOptions, protect
+    from blindsight.owner.reveal import reveal
+    from blindsight.owner.sources import FolderSource
+
+    hidden, back = folder / "protected-photo", folder / "revealed-photo"
+    protect(FolderSource(folder / "photo"), hidden, key, ProtectOptions(block_size=PHOTO_BLOCK))
+    reveal(hidden, back, key)
+    names = {"photo_owner": folder / "photo", "photo_provider": hidden, "photo_back": back}
+    return {name: np.asarray(Image.open(next(where.glob("*.png")))) for name, where in names.items()}
+
+
+def _digits(
     images: list[NDArray[np.uint8]], truth: NDArray[np.int64], profile: Profile, key: SecretKey
 ) -> dict[str, NDArray[np.uint8]]:
-    """Pictures for the page: uint8 (H, W, 3), by caption key."""
-    from blindsight.images import fit_image
-
+    """Three test images of each digit, plain and protected, as walls of pictures."""
     protection = Protection(profile, key)
-    wall = [images[int(np.flatnonzero(truth == digit)[k])] for digit in range(10) for k in range(3)]
-    photo = fit_image(load_photo(), block_size=PHOTO_BLOCK, size=None, fit="crop")
-    of_photo = Protection(profile.model_copy(update={"block_size": PHOTO_BLOCK, "size": None, "codec": Codec()}), key)
-    hidden = of_photo.encrypt(photo)
-    return {
-        "digits_owner": _wall(wall),
-        "digits_provider": _wall([protection.encrypt(image) for image in wall]),
-        "photo_owner": photo,
-        "photo_provider": hidden,
-        "photo_back": of_photo.decrypt(hidden),
-    }
+    columns = [[images[i] for i in np.flatnonzero(truth == digit)[:3]] for digit in range(10)]
+    hidden = [[protection.encrypt(image) for image in column] for column in columns]
+    return {"digits_owner": _wall(columns), "digits_provider": _wall(hidden)}
 
 
-def _wall(images: list[NDArray[np.uint8]], columns: int = 10, gap: int = 4) -> NDArray[np.uint8]:
-    """Images in a grid, column by column."""
-    side, rows = images[0].shape[0], len(images) // columns
-    sheet = np.full((rows * (side + gap) - gap, columns * (side + gap) - gap, 3), 255, np.uint8)
-    for number, image in enumerate(images):
-        x, y = (number // rows) * (side + gap), (number % rows) * (side + gap)
-        sheet[y : y + side, x : x + side] = image
+def _wall(columns: list[list[NDArray[np.uint8]]], gap: int = 4) -> NDArray[np.uint8]:
+    """Columns of images of one size on a white sheet."""
+    side = columns[0][0].shape[0] + gap
+    sheet = np.full((max(map(len, columns)) * side - gap, len(columns) * side - gap, 3), 255, np.uint8)
+    for x, column in enumerate(columns):
+        for y, image in enumerate(column):
+            sheet[y * side : y * side + side - gap, x * side : x * side + side - gap] = image
     return sheet

@@ -52,6 +52,7 @@ def write_page(
         rows=rows,
         profile=profile,
         key_id=key.id,
+        restored=np.array_equal(panels["photo_owner"], panels["photo_back"]),
         pictures={name: _data_uri(picture) for name, picture in panels.items()},
         curves=[_curve(folder, row.model) for row in rows],
         to_break=IMAGES_TO_BREAK["etc"],

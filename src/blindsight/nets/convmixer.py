@@ -8,12 +8,15 @@ calls 256/8 with patch 1 on CIFAR-10 ``tiny_convmixer``, 384/8 with patch 4 on I
 from typing import Any
 
 import torch
+from timm.models import convmixer as timm_convmixer
 from timm.models._builder import build_model_with_cfg
 from timm.models._registry import generate_default_cfgs, register_model
-from timm.models.convmixer import ConvMixer
 from torch import nn
 
+from blindsight.nets._matrices import MAX_POSITIONS, depthwise
+
 __all__ = [
+    "ConvMixer",
     "ConvMixerS2D",
     "SpaceToDepth",
     "convmixer_48_16_s2d4_32",
@@ -25,6 +28,34 @@ __all__ = [
     "convmixer_256_8_patch16_224",
     "convmixer_384_8_patch4_224",
 ]
+
+
+class ConvMixer(timm_convmixer.ConvMixer):
+    """timm's ConvMixer, with the same parameters and results, 2 to 4 times faster on CPUs where the grid is small.
+
+    There the features are kept as (C, N, positions), on which every layer is a matrix product, a norm of rows or
+    elementwise: see :mod:`blindsight.nets._matrices`.
+    """
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        count, channels, height, width = x.shape
+        positions = height * width
+        # Making the matrices is only worth while for batches: measured to pay from an eighth of the positions on.
+        if x.device.type != "cpu" or positions > MAX_POSITIONS or 8 * count < positions or self.grad_checkpointing:
+            return self.blocks(x)
+        x = x.flatten(2).transpose(0, 1).contiguous()
+        for residual, pointwise, act, norm in self.blocks:
+            conv, inner_act, inner_norm = residual.fn
+            x = x + _norm(inner_act(depthwise(x, conv, height, width)), inner_norm)
+            x = torch.addmm(pointwise.bias[:, None], pointwise.weight.flatten(1), x.flatten(1))
+            x = _norm(act(x).view(channels, count, positions), norm)
+        return x.transpose(0, 1).unflatten(2, (height, width))
+
+
+def _norm(x: torch.Tensor, norm: nn.BatchNorm2d) -> torch.Tensor:
+    """Batch norm of (C, N, P): to the module, one image of N x P pixels."""
+    return norm(x.unsqueeze(0))[0]
 
 
 class SpaceToDepth(nn.Module):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
-from timm.models import is_model, list_models
+from timm.models import is_model, list_models, load_state_dict
 from torch import nn
 
 from blindsight.errors import BlindsightError, CorruptDataError, ParameterError, UnknownNameError
@@ -39,7 +39,7 @@ def create_model(
         img_size: (height, width) in pixels, used where the architecture is built for one size.
         pretrained: fetch timm's weights for that name. The classifier is fresh where its size differs.
         checkpoint: a local file of weights (safetensors or a PyTorch state dict) to start from instead; patch and
-            position embeddings are adapted as timm adapts its own.
+            position embeddings are adapted as timm adapts its own, and a missing classifier is made anew.
         model_args: further arguments of the architecture, such as ``drop_path_rate``.
 
     Raises:
@@ -52,20 +52,16 @@ def create_model(
     if not is_model(base):
         raise UnknownNameError.of("model", name, list_models())
     arguments: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_chans, **model_args}
-    if checkpoint is not None:
-        if not checkpoint.is_file():
-            raise CorruptDataError(f"there is no weights file {checkpoint}; give a safetensors or PyTorch file")
-        # `custom_load` is for the npz files of the original authors, which timm's ViTs would otherwise expect.
-        arguments["pretrained_cfg_overlay"] = {"file": str(checkpoint), "custom_load": checkpoint.suffix == ".npz"}
-        _reclassify(base, checkpoint, num_classes, arguments["pretrained_cfg_overlay"])
     fixed = img_size is not None and bool(getattr(timm.get_pretrained_cfg(base), "fixed_input_size", False))
     if fixed:
         arguments["img_size"] = img_size
+    if checkpoint is not None:
+        arguments["pretrained_cfg_overlay"] = _source(base, checkpoint, arguments)
     load = pretrained or checkpoint is not None
     # timm would log the file's path and a line for each adapted tensor.
     logging.getLogger("timm").setLevel(logging.ERROR)
     try:
-        return timm.create_model(name, pretrained=load, **arguments)
+        model = timm.create_model(name, pretrained=load, **arguments)
     except TypeError as error:
         raise ParameterError(f"model {name} does not take these arguments: {error}") from None
     except Exception as error:
@@ -77,25 +73,33 @@ def create_model(
                 f"no pretrained weights for {name} could be had ({reason}); give a local file with --checkpoint"
             ) from error
         raise ParameterError(f"model {name} cannot be made: {reason}") from error
+    # A configuration is for people and files: no weights in it.
+    model.pretrained_cfg.pop("state_dict", None)
+    return model
 
 
-def _reclassify(name: str, checkpoint: Path, num_classes: int, overlay: dict[str, Any]) -> None:
-    """Tells timm how many classes the file has, so that it drops a classifier of another size, and only then."""
-    from timm.models import load_state_dict
-
-    if overlay["custom_load"]:
-        return
+def _source(name: str, checkpoint: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What timm has to know of a local file: that it is one, and how many classes its classifier has."""
+    if not checkpoint.is_file():
+        raise CorruptDataError(f"there is no weights file {checkpoint}; give a safetensors or PyTorch file")
+    if checkpoint.suffix == ".npz":
+        # The files of ViT's authors, which timm's own loader of the architecture reads.
+        return {"file": str(checkpoint), "custom_load": True}
     try:
         state = load_state_dict(str(checkpoint), use_ema=True)
     except Exception as error:
-        raise CorruptDataError(f"{checkpoint} is not a file of weights: {error}".splitlines()[0]) from None
-    classifier = getattr(timm.get_pretrained_cfg(name), "classifier", None)
-    if isinstance(classifier, str) and f"{classifier}.weight" in state:
-        overlay["num_classes"] = int(state[f"{classifier}.weight"].shape[0])
-    elif isinstance(classifier, str):
-        # Weights without a head: timm must not look for one.
-        overlay["num_classes"] = num_classes + 1
-        overlay["classifier"] = None
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CorruptDataError(f"{checkpoint} is not a file of weights: {reason}") from None
+    head = getattr(timm.get_pretrained_cfg(name), "classifier", None)
+    if not isinstance(head, str):
+        return {"file": str(checkpoint), "custom_load": False}
+    if f"{head}.weight" in state:
+        # timm keeps the file's classifier where the numbers of classes agree, and drops it where they do not.
+        classes = int(state[f"{head}.weight"].shape[0])
+        return {"file": str(checkpoint), "custom_load": False, "num_classes": classes}
+    fresh = timm.create_model(name, **arguments).state_dict()
+    state.update({k: v for k, v in fresh.items() if k.startswith(f"{head}.")})
+    return {"state_dict": state, "custom_load": False, "num_classes": arguments["num_classes"]}
 
 
 def patch_size(model: nn.Module) -> tuple[int, int] | None:

@@ -75,12 +75,21 @@ class Job:
         index: the owner's index folder, outside OUT; None where the output needs none, as when revealing.
         description: everything that the output depends on, JSON; a resumed run must have the same.
         resume: go on with an interrupted run.
+        inputs: folder that the run reads; neither OUT nor the index may lie in it.
 
     Raises:
         OutputError: OUT or the index is not ours to write to, is in use, or the description differs.
     """
 
-    def __init__(self, out: Path, index: Path | None, description: dict[str, Any], *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        out: Path,
+        index: Path | None,
+        description: dict[str, Any],
+        *,
+        resume: bool = False,
+        inputs: Path | None = None,
+    ) -> None:
         self.out = out.resolve()
         self._work_folder = self.out / INCOMPLETE_MARKER
         self.index = Index(index.resolve() if index else self._work_folder)
@@ -91,10 +100,13 @@ class Job:
         self._lock: int | None = None
         if index and self.index.folder.is_relative_to(self.out):
             raise OutputError(f"the index {index} would lie inside {out}, which is handed to the provider; move it out")
+        for folder in (out, index):
+            if folder and inputs and folder.resolve().is_relative_to(inputs.resolve()):
+                raise OutputError(f"{folder} would lie inside {inputs}, which is read; choose a folder outside of it")
 
     def __enter__(self) -> Self:
-        self._check_out()
         with no_space_means(self.out):
+            self._check_out()
             self.index.create()
             self._take_lock()
             try:
@@ -145,13 +157,15 @@ class Job:
     def _compare(self, job: Path) -> None:
         try:
             before = json.loads(job.read_bytes())
+            if not isinstance(before, dict):
+                raise ValueError("not a JSON object")
         except ValueError as error:
             raise CorruptDataError(f"{job} is damaged ({error}); remove it and the output, and begin again") from None
-        for name in sorted(set(before) | set(self.description)):
-            if before.get(name) != self.description.get(name):
-                was, now = _short(before.get(name)), _short(self.description.get(name))
+        old, new = _flat(before), _flat(self.description)
+        for name in sorted(set(old) | set(new)):
+            if old.get(name) != new.get(name):
                 raise OutputError(
-                    f"cannot resume {self.out}: {name} was {was}, now {now}; "
+                    f"cannot resume {self.out}: {name} was {_short(old.get(name))}, now {_short(new.get(name))}; "
                     f"repeat the first command, or begin anew elsewhere"
                 )
 
@@ -186,7 +200,8 @@ class Job:
         Raises:
             OutputError: no space left, or OUT cannot be written; what is done stays, for ``--resume``.
         """
-        records = self._read_journal({task.file for task in tasks})
+        with no_space_means(self.out):
+            records = self._read_journal({task.file for task in tasks})
         resumed = len(records)
         rejects: list[tuple[str, str]] = []
         left = [task for task in tasks if task.file not in records]
@@ -297,6 +312,13 @@ def no_space_means(out: Path) -> Iterator[None]:
                 f"no space left to write {out}; free some and run the command again with --resume"
             ) from None
         raise OutputError(f"cannot write {error.filename or out}: {error.strerror or error}") from None
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Nested objects as one, so that a difference can be named: ``profile.block_size``."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {k: v for key in value for k, v in _flat(value[key], f"{name}.{key}" if name else key).items()}
 
 
 def _short(value: Any) -> str:

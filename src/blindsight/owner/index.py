@@ -9,6 +9,7 @@ A folder, mode 0700, by default ``OUT.owner`` beside OUT:
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -18,7 +19,11 @@ from pathlib import Path
 
 from blindsight.errors import CorruptDataError, OutputError
 
-__all__ = ["ImageRecord", "Index", "class_names", "default_index"]
+__all__ = ["ImageRecord", "Index", "class_names", "default_index", "digest", "record_line"]
+
+
+#: What a run keeps in its index folder; the first thing that it makes there is the lock.
+RUN_FILES = frozenset({"lock", "job.json", "journal.jsonl"})
 
 
 def default_index(out: Path) -> Path:
@@ -65,7 +70,14 @@ class Index:
         self.folder = folder
 
     def create(self) -> None:
-        """Makes the folder, for the owner alone."""
+        """Makes the folder, for the owner alone.
+
+        Raises:
+            OutputError: there is a folder with other things in it.
+        """
+        held = {entry.name for entry in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if held and not held & RUN_FILES:
+            raise OutputError(f"{self.folder} is not empty and not an index; choose another folder for the index")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
 
@@ -91,8 +103,8 @@ class Index:
             with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
                 rows = list(csv.DictReader(file, strict=True))
             return [_record(row) for row in rows]
-        except FileNotFoundError:
-            raise OutputError(f"no index at {self.folder}; give the folder that protect wrote with --index") from None
+        except OSError as error:
+            raise self._absent(error) from None
         except (KeyError, TypeError, ValueError, csv.Error) as error:
             raise CorruptDataError(f"{path} is damaged ({error}); restore it from a backup") from None
 
@@ -106,11 +118,11 @@ class Index:
         path = self.folder / "classes.json"
         try:
             names = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise OutputError(f"no index at {self.folder}; give the folder that protect wrote with --index") from None
-        except ValueError as error:
+            return {str(k): str(v) for k, v in names.items()}
+        except OSError as error:
+            raise self._absent(error) from None
+        except (AttributeError, ValueError) as error:
             raise CorruptDataError(f"{path} is damaged ({error}); restore it from a backup") from None
-        return {str(k): str(v) for k, v in names.items()}
 
     def label(self) -> str:
         """The data set's label, which its image ids are made of.
@@ -122,10 +134,15 @@ class Index:
         path = self.folder / "job.json"
         try:
             return str(json.loads(path.read_bytes())["label"])
-        except FileNotFoundError:
-            raise OutputError(f"no index at {self.folder}; give the folder that protect wrote with --index") from None
+        except OSError as error:
+            raise self._absent(error) from None
         except (ValueError, KeyError, TypeError) as error:
             raise CorruptDataError(f"{path} is damaged ({error}); restore it from a backup") from None
+
+    def _absent(self, error: OSError) -> OutputError:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return OutputError(f"no index at {self.folder}; give the folder that protect wrote with --index")
+        return OutputError(f"cannot read {error.filename}: {error.strerror}")
 
     def _write_csv(self, name: str, header: list[str], rows: Iterable[tuple[object, ...]]) -> None:
         text = io.StringIO()
@@ -153,6 +170,12 @@ def _record(row: dict[str, str]) -> ImageRecord:
 def record_line(record: ImageRecord) -> str:
     """A record as one line of the journal."""
     return json.dumps(asdict(record), ensure_ascii=True) + "\n"
+
+
+def digest(records: Iterable[ImageRecord]) -> str:
+    """Tells one list of records from another, for the resume check."""
+    lines = sorted(record_line(record) for record in records)
+    return f"{len(lines)} images, {hashlib.sha256(''.join(lines).encode()).hexdigest()[:32]}"
 
 
 def class_names(index: Path) -> dict[str, str]:

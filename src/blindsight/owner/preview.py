@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from blindsight.errors import ImageError
+from blindsight.errors import ImageError, ParameterError
 from blindsight.images import fit_image
 from blindsight.owner.ciphers import create_cipher, list_ciphers
 from blindsight.owner.keys import SecretKey
@@ -34,6 +34,8 @@ def preview(
         ParameterError: a block size that no scheme can take.
         UnknownNameError: no such scheme.
     """
+    if block_size > 4 * PANEL:
+        raise ParameterError(f"block size {block_size} is larger than a preview; choose at most {4 * PANEL}")
     longest = max(pixels.shape[:2])
     if longest > 4 * PANEL:  # a preview is looked at, not kept: a large photograph is shrunk first
         scale = 4 * PANEL / longest

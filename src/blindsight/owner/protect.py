@@ -11,7 +11,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from blindsight.errors import ParameterError, ProfileError
+from blindsight.errors import ImageError, ParameterError, ProfileError
 from blindsight.images import (
     DEFAULT_MAX_PIXELS,
     check_codec,
@@ -28,7 +28,7 @@ from blindsight.owner.index import ImageRecord, default_index
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.protection import Protection
 from blindsight.owner.sources import Item, Source
-from blindsight.owner.sources._base import image_pixels
+from blindsight.owner.sources._base import SPLITS, image_pixels
 from blindsight.owner.views import augmented_view
 from blindsight.profile import Codec, Profile, Scalar
 
@@ -125,6 +125,12 @@ def build_profile(
         allow_lossy=options.allow_lossy,
         channels=options.channels,
     )
+    for what, (height, width) in (("blocks", (options.block_size,) * 2), ("size", options.size or (1, 1))):
+        if height * width > options.max_pixels:
+            raise ParameterError(
+                f"{what} of {height}x{width} pixels are over the limit of {options.max_pixels} pixels an image; "
+                f"choose smaller ones, or raise max pixels"
+            )
     if options.views < 1:
         raise ParameterError(f"views must be at least 1, got {options.views}")
     if not re.fullmatch(r"dataset|image|pool:[1-9][0-9]{0,8}", options.key_scope):
@@ -167,6 +173,8 @@ def class_ids(key: SecretKey, names: list[str], opaque: bool) -> dict[str, str]:
     for name in names:
         if not name or name[0] == "." or len(name.encode()) > 200 or re.search(r'[\x00-\x1f\x7f/\\<>:"|?*]', name):
             raise ParameterError(f"class {name!a} cannot be a folder name; rename it or use opaque class ids")
+        if name.lower() in SPLITS:  # nobody could tell its folder from a split's
+            raise ParameterError(f"class '{name}' has the name of a split; rename it or use opaque class ids")
     return {name: name for name in names}
 
 
@@ -226,7 +234,8 @@ def protect(
 
     Raises:
         ParameterError: an option that cannot work.
-        OutputError: the output is not ours to write to, is in use, has no space, or the run to resume was another.
+        OutputError: the output is not ours to write to, lies inside the input folder, is in use, has no space, or the
+            run to resume was another.
     """
     started = time.monotonic()
     profile = build_profile(options, key, source.classes(), source.uniform_size)
@@ -247,7 +256,7 @@ def protect(
         for item in source.items
         for view in range(profile.views if item.split in (None, "train") else 1)
     ]
-    with Job(out, index, description, resume=resume) as job:
+    with Job(out, index, description, resume=resume, inputs=getattr(source, "root", None)) as job:
         work = _worker(source, profile, key, options.max_pixels)
         outcome = job.run(tasks, work, workers=workers, progress=progress)
         # An unreadable image is one reject, however many views of it were asked for.
@@ -298,7 +307,10 @@ def _worker(
         plain = fitted(pixels, profile)
         if view:
             plain = augmented_view(pixels, (plain.shape[0], plain.shape[1]), key, identifier)
-        encoded = encode_image(protection.encrypt(plain, identifier), profile.codec)
+        try:
+            encoded = encode_image(protection.encrypt(plain, identifier), profile.codec)
+        except ParameterError as error:  # more pixels a side than the format can hold: this image alone cannot be done
+            raise ImageError(f"{item.path}: {error}") from None
         record = ImageRecord(
             file=task.file,
             id=identifier,

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from blindsight.errors import ImageError, OutputError, ProfileError
+from blindsight.errors import ImageError, OutputError, ParameterError, ProfileError
 from blindsight.images import encode_image, read_image, read_protected, unfit_image
 from blindsight.owner._job import Job, Progress, Task
-from blindsight.owner.index import ImageRecord, Index, default_index
+from blindsight.owner.index import ImageRecord, Index, default_index, digest
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.protect import fitted
 from blindsight.owner.protection import Protection
@@ -88,13 +88,17 @@ def reveal(
     Raises:
         WrongKeyError: another key.
         ProfileError: not a protected folder.
-        OutputError: the index that was named is missing, or ``back`` is not ours to write to.
+        OutputError: the index that was named is missing, or ``back`` is not ours to write to or inside ``protected``.
+        ParameterError: ``originals`` is no folder, or there is no index to find them by.
     """
     started = time.monotonic()
     profile = cipher_profile(protected)
     protection = Protection(profile, key)
     records = _records(protected, index)
     named = bool(records) and any(record.path for record in records)
+    if originals is not None and not (named and originals.is_dir()):
+        what = f"{originals} is not a folder" if named else "no index says which original is which"
+        raise ParameterError(f"cannot compare: {what}; give the folder that was protected, and its index")
     scores: list[float] = []
 
     def work(task: Task) -> tuple[bytes, ImageRecord]:
@@ -105,19 +109,22 @@ def reveal(
             if score is not None:
                 scores.append(score)
         if record.height:
-            plain = unfit_image(
-                plain,
-                original=(record.height, record.width),
-                size=profile.size,
-                fit=profile.fit or "pad",
-                block_size=profile.block_size or 1,
-            )
+            try:
+                plain = unfit_image(
+                    plain,
+                    original=(record.height, record.width),
+                    size=profile.size,
+                    fit=profile.fit or "pad",
+                    block_size=profile.block_size or 1,
+                )
+            except ParameterError as error:  # somebody put another image in its place
+                raise ImageError(f"{record.file}: {error}") from None
         data = encode_image(plain, Codec(format="png"))
         return data, replace(record, file=task.file, bytes=len(data))
 
     tasks = [Task(target, record.file, record) for target, record in reveal_targets(records)]
-    description = {"command": "reveal", "profile": profile.model_dump(mode="json"), "named": named}
-    with Job(back, None, description, resume=resume) as job:
+    description = {"command": "reveal", "profile": profile.model_dump(mode="json"), "inputs": digest(records)}
+    with Job(back, None, description, resume=resume, inputs=protected) as job:
         outcome = job.run(tasks, work, workers=workers, progress=progress)
         job.finish(outcome, {}, None)
     lossy = [score for score in scores if score != np.inf]
@@ -151,16 +158,20 @@ def read_blocks(protected: Path, record: ImageRecord, profile: Profile) -> NDArr
 
 def reveal_targets(records: list[ImageRecord]) -> list[tuple[str, ImageRecord]]:
     """Where each image goes: its own path with the suffix ``.png``, or ids where there is no index."""
-    stems = Counter(PurePosixPath(record.path).with_suffix("") for record in records if record.view == 0)
-    targets = []
+    # a.jpg and a.png in one folder must not become one file, nor those and a.jpg.bmp.
+    wishes = []
     for record in records:
         path = PurePosixPath(record.path or record.file)
         if path.is_absolute() or ".." in path.parts:
             raise OutputError(f"the index names {record.path}, which leads out of the output folder; restore the index")
-        # a.jpg and a.png in one folder must not become one file.
-        stem = path if stems[path.with_suffix("")] > 1 else path.with_suffix("")
-        view = f".view{record.view}" if record.view else ""
-        targets.append((f"{stem}{view}.png", record))
+        end = f".view{record.view}.png" if record.view else ".png"
+        wishes.append([f"{stem}{end}" for stem in (path.with_suffix(""), path, f"{path}.{record.id}")])
+    short, long = (Counter(names[i] for names in wishes) for i in (0, 1))
+    taken = {names[0] for names in wishes if short[names[0]] == 1}
+    targets = []
+    for names, record in zip(wishes, records, strict=True):
+        free = (short[names[0]] == 1, long[names[1]] == 1 and names[1] not in taken, True)
+        targets.append((names[free.index(True)], record))
     return targets
 
 
@@ -178,9 +189,14 @@ def _records(protected: Path, index: Path | None) -> list[ImageRecord]:
 
 
 def _compare(original: Path, revealed: NDArray[np.uint8], profile: Profile) -> float | None:
-    """PSNR in dB against the fitted original, infinity where equal; None where the original is not there."""
+    """PSNR in dB against the fitted original, infinity where equal; None where that cannot be read or is another."""
     if not original.is_file():
         return None
-    wanted = fitted(read_image(original, channels=profile.channels, background=profile.background), profile)
+    try:
+        wanted = fitted(read_image(original, channels=profile.channels, background=profile.background), profile)
+    except ImageError:  # says nothing about the image that is revealed
+        return None
+    if wanted.shape != revealed.shape:
+        return None
     error = float(np.mean((wanted.astype(np.float64) - revealed) ** 2))
     return float(10 * np.log10(255**2 / error)) if error else float("inf")

@@ -9,7 +9,7 @@ from blindsight.errors import ParameterError
 from blindsight.images import codec_versions, encode_image
 from blindsight.owner._job import Job, Progress, Task
 from blindsight.owner.ids import image_id
-from blindsight.owner.index import ImageRecord, Index, default_index
+from blindsight.owner.index import ImageRecord, Index, default_index, digest
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.protect import class_ids
 from blindsight.owner.protection import Protection
@@ -53,9 +53,10 @@ def rotate(
     """Re-encrypts a protected data set under another key.
 
     Each image goes through one signed permutation, ``new @ old.inverse()``; the plain image exists neither on disk nor
-    in memory. Lossless sets come out as if protected with the new key in the first place; JPEG is decoded and encoded
-    once more. Image ids, and opaque class ids, are made anew, so that old and new files cannot be told to be the same
-    by name. A provider that holds both sets can still relate them by content: have it delete the old one.
+    in memory. Lossless sets come out as if protected with the new key in the first place, except that augmented views
+    keep the crops that the old key drew; JPEG is decoded and encoded once more. Image ids, and opaque class ids, are
+    made anew, so that old and new files cannot be told to be the same by name. A provider that holds both sets can
+    still relate them by content: have it delete the old one.
 
     Args:
         protected: folder that ``protect`` wrote.
@@ -114,10 +115,11 @@ def rotate(
         "profile": after.model_dump(mode="json"),
         "from key": old_key.id,
         "label": label,
+        "inputs": digest(records),
         "libraries": codec_versions(after.codec),
     }
     target = new_index or default_index(out)
-    with Job(out, target, description, resume=resume) as job:
+    with Job(out, target, description, resume=resume, inputs=protected) as job:
         outcome = job.run(tasks, work, workers=workers, progress=progress)
         job.finish(outcome, {identifier: name for name, identifier in ids.items()}, after)
     return RotateReport(after, target, len(outcome.records), outcome.rejects, time.monotonic() - started)

@@ -1,8 +1,9 @@
 """The ciphers as torchvision v2 transforms: plain pixels in, protected pixels out, and back.
 
-They take what torchvision takes (PIL images, uint8 tensors (..., C, H, W), ``tv_tensors.Image``), leave labels and
-other entries of a sample alone, and work inside ``v2.Compose``. Put them after every crop, flip or colour change, and
-before conversion to float and normalisation.
+They take what torchvision takes (PIL images, uint8 tensors (..., C, H, W), ``tv_tensors.Image`` and ``Video``), leave
+labels and other entries of a sample alone (as everywhere in v2, of plain tensors only the first in a sample counts as
+its image), and work inside ``v2.Compose``. Put them after every crop, flip or colour change, and before conversion to
+float and normalisation.
 """
 
 from typing import Any
@@ -20,6 +21,12 @@ from blindsight.owner.protection import Protection
 from blindsight.profile import Profile
 
 __all__ = ["Decrypt", "Encrypt"]
+
+
+def _is_image(entry: Any) -> bool:
+    if isinstance(entry, tv_tensors.TVTensor):
+        return isinstance(entry, tv_tensors.Image | tv_tensors.Video)
+    return isinstance(entry, torch.Tensor | Image.Image)
 
 
 class _KeyedTransform(v2.Transform):  # type: ignore[misc]  # torchvision has no types
@@ -41,24 +48,30 @@ class _KeyedTransform(v2.Transform):  # type: ignore[misc]  # torchvision has no
     def _direction(self, height: int, width: int) -> Any:
         raise NotImplementedError
 
+    def check_inputs(self, flat_inputs: list[Any]) -> None:
+        """Refuses a sample without an image: what is handed back as it was would pass for protected."""
+        if not any(_is_image(entry) for entry in flat_inputs):
+            found = ", ".join(sorted({type(entry).__name__ for entry in flat_inputs})) or "nothing"
+            raise ParameterError(
+                f"expected a PIL image or a uint8 tensor (..., C, H, W), got {found}; convert it first"
+            )
+
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:  # noqa: ARG002
+        if not _is_image(inpt):
+            return inpt  # boxes and masks have no pixels to hide
         if isinstance(inpt, Image.Image):
             return self._transform_pil(inpt)
-        if isinstance(inpt, torch.Tensor):
-            if isinstance(inpt, tv_tensors.TVTensor) and not isinstance(inpt, tv_tensors.Image):
-                return inpt  # boxes and masks have no pixels to hide
-            if inpt.ndim < 3:
-                raise ParameterError(f"an image tensor has shape (..., C, H, W), got {tuple(inpt.shape)}")
-            changed = self._direction(inpt.shape[-2], inpt.shape[-1]).apply(inpt.as_subclass(torch.Tensor))
-            return tv_tensors.wrap(changed, like=inpt) if isinstance(inpt, tv_tensors.Image) else changed
-        return inpt
+        if inpt.ndim < 3:
+            raise ParameterError(f"an image tensor has shape (..., C, H, W), got {tuple(inpt.shape)}")
+        changed = self._direction(inpt.shape[-2], inpt.shape[-1]).apply(inpt.as_subclass(torch.Tensor))
+        return tv_tensors.wrap(changed, like=inpt) if isinstance(inpt, tv_tensors.TVTensor) else changed
 
     def _transform_pil(self, image: Image.Image) -> Image.Image:
         mode = "RGB" if self.profile.channels == 3 else "L"
         if image.mode != mode:
             raise ParameterError(f"expected a PIL image of mode {mode}, got {image.mode}; convert it first")
         pixels: NDArray[np.uint8] = np.asarray(image)
-        return Image.fromarray(self._direction(image.height, image.width).apply(pixels), mode=None)
+        return Image.fromarray(self._direction(image.height, image.width).apply(pixels))
 
     def extra_repr(self) -> str:
         return self.profile.summary()

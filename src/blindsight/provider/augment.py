@@ -1,7 +1,7 @@
 """Augmentation that a provider can do without the key, because it commutes with the protection.
 
-All functions are pure: images in, images out, with the random choices as arguments or from a given NumPy generator. Batches
-are tensors (N, C, H, W), floats in [-1, 1] or uint8; they stay on their device. Names follow timm.
+All functions are pure: images in, images out, with the random choices as arguments or from a given NumPy generator.
+Batches are tensors (N, C, H, W), floats in [-1, 1] or uint8; they stay on their device. Names follow timm.
 
 - mixup (Zhang et al., arXiv 1710.09412) is linear and a signed permutation of normalised samples is linear, so mixing
   protected images is protecting mixed ones.

@@ -48,7 +48,12 @@ class EpochLog(Callback):
         self._images = 0
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         self._images += len(batch[1]) * trainer.world_size
         self._trained = time.perf_counter()
@@ -93,12 +98,14 @@ class Keeper(Checkpoint):
         self.folder = folder
         self.best_epoch = 0
         self.best_top1 = -1.0
+        self.kept_epoch = 0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_epoch": self.best_epoch, "best_top1": self.best_top1}
+        return {"best_epoch": self.best_epoch, "best_top1": self.best_top1, "kept_epoch": self.kept_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_epoch, self.best_top1 = state_dict["best_epoch"], state_dict["best_top1"]
+        self.kept_epoch = state_dict["kept_epoch"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         from safetensors.torch import save
@@ -115,6 +122,7 @@ class Keeper(Checkpoint):
 
     def _save_last(self, trainer: pl.Trainer) -> None:
         path = self.folder / LAST_NAME
+        self.kept_epoch = trainer.current_epoch + 1
         state = trainer._checkpoint_connector.dump_checkpoint()
         if trainer.is_global_zero:
             buffer = io.BytesIO()

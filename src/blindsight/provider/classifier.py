@@ -9,7 +9,7 @@ import torch
 from timm.optim import create_optimizer_v2, list_optimizers
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from blindsight.errors import BlindsightError, UnknownNameError
 from blindsight.provider import augment
@@ -175,11 +175,16 @@ class Classifier(pl.LightningModule):
         loss, right, count = (float(v) for v in sums)
         self.validation = {"val_loss": loss / max(1.0, count), "val_top1": right / max(1.0, count)}
 
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:  # noqa: ARG002
+        # Lightning's own clipping refuses fused optimisers in every mixed precision, also where nothing is scaled.
+        if self.config.clip_grad:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad)
+
     def configure_optimizers(self) -> Any:
         c = self.config
         extra: dict[str, Any] = {}
         if c.opt in ("adam", "adamw") and c.precision != "16-mixed":
-            # One kernel for all parameters; Lightning cannot clip scaled gradients with it.
+            # One kernel for all parameters; it would unscale float16 gradients itself, after they were clipped.
             extra["fused"] = True
         if c.opt_eps is not None:
             extra["eps"] = c.opt_eps

@@ -275,9 +275,7 @@ class ProtectedDataModule(pl.LightningDataModule):
         data = self._sets[split]
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batches = EpochBatches(
-            len(data), self.batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world
-        )
+        batches = EpochBatches(len(data), self.batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world)
         if data.images is not None:
             return TensorLoader(data.images, data.labels, batches)
         workers = self.threads if self.threads is not None else (os.cpu_count() or 1)

@@ -33,8 +33,8 @@ def require_suitable(run: Profile, data: Profile) -> None:
     run.require_same_protection(data, "the model", "the data set")
     if run.size is not None and data.size is not None and run.size != data.size:
         raise ProfileMismatchError(
-            f"the model takes images of {run.size[0]}x{run.size[1]} and the data set has {data.size[0]}x{data.size[1]}; "
-            f"protect it with --size {run.size[0]}"
+            f"the model takes images of {run.size[0]}x{run.size[1]} and the data set has "
+            f"{data.size[0]}x{data.size[1]}; protect it with --size {run.size[0]}x{run.size[1]}"
         )
 
 

@@ -45,14 +45,16 @@ class TrainConfig(BaseModel):
         mix_prob: the part of batches that mixup or CutMix is applied to.
         reprob: the part of images of which whole blocks are erased.
         ema: decay of the moving average of the weights, which is then what is evaluated and kept; 0 is off.
-        precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, or ``auto`` (bfloat16 where a GPU has it, else 32 bit).
+        precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, or ``auto``: bfloat16 where the GPU or CPU has
+            units for it (on a CPU, AMX), else 32 bit.
         holdout: part of the training images kept for validation where the data has no ``val`` split.
         seed: of everything random in the training.
         deterministic: ask torch for deterministic kernels, where there are any.
         channels_last: memory layout; None is yes for convolutional networks, no for others.
         accelerator: ``auto``, ``cpu``, ``gpu`` or ``mps``.
         devices: processes, one device each (DDP).
-        cache: ``ram`` keeps decoded images in memory, ``none`` reads files in every epoch, ``auto`` is ``ram`` below 4 GB.
+        cache: ``ram`` keeps decoded images in memory, ``none`` reads files in every epoch, ``auto`` is ``ram`` below
+            4 GB.
         threads: torch's threads; None leaves them as they are.
         tensorboard: also write TensorBoard event files.
     """
@@ -102,7 +104,9 @@ class TrainConfig(BaseModel):
     @property
     def warmup(self) -> float:
         """Warm-up in epochs, with the default resolved."""
-        return min(5.0, 0.1 * self.epochs) if self.warmup_epochs is None else min(self.warmup_epochs, float(self.epochs))
+        return (
+            min(5.0, 0.1 * self.epochs) if self.warmup_epochs is None else min(self.warmup_epochs, float(self.epochs))
+        )
 
     @classmethod
     def make(cls, values: dict[str, Any]) -> "TrainConfig":
@@ -133,7 +137,7 @@ class TrainConfig(BaseModel):
         if isinstance(data, dict) and isinstance(data.get("config"), dict):
             data = data["config"]
         if not isinstance(data, dict):
-            raise ParameterError(f"the recipe {path} is not a JSON object of fields such as {{\"epochs\": 20}}")
+            raise ParameterError(f'the recipe {path} is not a JSON object of fields such as {{"epochs": 20}}')
         return data
 
     def public(self) -> dict[str, Any]:

@@ -1,15 +1,8 @@
 """Training on protected images: a data folder and a recipe in, a run folder out."""
 
-import errno
 import json
-import logging
 import os
-import signal
-import threading
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +10,12 @@ import lightning.pytorch as pl
 import torch
 from safetensors.torch import load_file
 
-from blindsight.errors import BlindsightError, CorruptDataError, OutputError, ParameterError
+from blindsight.errors import OutputError, ParameterError
 from blindsight.nets.factory import create_model
 from blindsight.nets.runs import save_run, write_atomic
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
+from blindsight.provider._guard import as_our_errors, quiet
+from blindsight.provider._precision import choose_precision, on_gpu, use_plain_attention
 from blindsight.provider.callbacks import BEST_NAME, LAST_NAME, EpochLog, Keeper
 from blindsight.provider.classifier import Classifier
 from blindsight.provider.compatibility import check_compatible
@@ -208,17 +203,19 @@ def _fit(
     world = config.devices
     images = len(module.dataset("train")) // world
     steps = max(1, images // config.batch_size if images >= config.batch_size else 1)
+    precision = choose_precision(config, network, module.size)
+    if precision == "bf16-mixed" and not on_gpu(config):
+        use_plain_attention(network)
     classifier = Classifier(network, config, len(profile.classes), block, steps * config.epochs)
     log, keeper = EpochLog(out, progress), Keeper(out / CHECKPOINTS)
     last = out / CHECKPOINTS / LAST_NAME
-    with _quiet():
+    with quiet():
         trainer = pl.Trainer(
             accelerator=config.accelerator,
             devices=config.devices,
             strategy="ddp" if config.devices > 1 else "auto",
-            precision=_precision(config),
+            precision=precision,
             max_epochs=config.epochs,
-            gradient_clip_val=config.clip_grad or None,
             deterministic="warn" if config.deterministic else None,
             callbacks=[log, keeper],
             logger=_tensorboard(out) if config.tensorboard else False,
@@ -228,10 +225,8 @@ def _fit(
             enable_model_summary=False,
             default_root_dir=out,
         )
-        with _as_our_errors(out, last, log):
-            trainer.fit(
-                classifier, module, ckpt_path=last if resume and last.exists() else None, **_trusting(trainer)
-            )
+        with as_our_errors(out, last, log, keeper):
+            trainer.fit(classifier, module, ckpt_path=last if resume and last.exists() else None, **_trusting(trainer))
     return {
         "epochs": config.epochs,
         "best_epoch": keeper.best_epoch,
@@ -250,66 +245,10 @@ def _trusting(trainer: pl.Trainer) -> dict[str, Any]:
     return {"weights_only": True} if "weights_only" in inspect.signature(trainer.fit).parameters else {}
 
 
-def _precision(config: TrainConfig) -> Any:
-    if config.precision != "auto":
-        return config.precision
-    gpu = config.accelerator in ("auto", "gpu") and torch.cuda.is_available()
-    return "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
-
-
 def _tensorboard(out: Path) -> Any:
     from lightning.pytorch.loggers import TensorBoardLogger
 
     return TensorBoardLogger(save_dir=out, name="tensorboard", version="")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Lightning's tips and advice from people who asked for none of it."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
-def _as_our_errors(out: Path, last: Path, log: EpochLog) -> Iterator[None]:
-    """Turns what a user can cause in the middle of a training into one clear line."""
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT) if main else None
-    try:
-        yield
-        if log.interrupted:
-            raise KeyboardInterrupt
-    except (KeyboardInterrupt, SystemExit) as error:
-        # Lightning turns Ctrl-C into sys.exit.
-        if not log.interrupted and not isinstance(error, KeyboardInterrupt):
-            raise
-        if last.exists():
-            how = f"go on with the same command and --resume; epoch {len(log.rows)} is kept in {out}"
-        else:
-            how = f"no epoch was finished; start again with --resume or remove {out}"
-        raise BlindsightError(f"training interrupted; {how}") from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(f"no space left for {out}; free some and go on with --resume") from None
-        raise
-    except torch.OutOfMemoryError:
-        raise ParameterError("the device is out of memory; choose a smaller --batch-size or --model") from None
-    except (RuntimeError, EOFError, KeyError) as error:
-        if last.exists() and not log.rows:
-            raise CorruptDataError(f"{last} cannot be resumed from ({str(error).splitlines()[0]})") from error
-        raise
-    finally:
-        if main and handler is not None:
-            signal.signal(signal.SIGINT, handler)
 
 
 def _finish(

@@ -61,7 +61,9 @@ def register_cipher(name: str) -> Callable[[StepFactory], StepFactory]:
 
     def register(factory: StepFactory) -> StepFactory:
         taken = _entries.get(name)
-        if taken is not None and _origin(taken.factory) != _origin(factory):
+        # Ours are loaded when first needed, which may be after somebody tries to take their names.
+        ours = name in _BUILT_IN and factory.__module__ != f"{__package__}.{name}"
+        if ours or (taken is not None and _origin(taken.factory) != _origin(factory)):
             raise ParameterError(f"scheme '{name}' is registered already; choose another name")
         for parameter in inspect.signature(factory).parameters.values():
             if type(parameter.default) not in get_args(Scalar) or parameter.name in ("name", "block_size", "channels"):

@@ -67,7 +67,7 @@ class Source(ABC):
         for item in sorted(items):
             if self.items and self.items[-1].path == item.path:
                 self.rejects.append(
-                    (item.path, "a second file of the same name after Unicode normalisation; rename it")
+                    (item.path, "listed twice, or a second file of one name in another Unicode spelling; rename it")
                 )
             else:
                 self.items.append(item)
@@ -85,7 +85,7 @@ def normalised(path: Path | str) -> str:
 
 def numbered_path(split: str | None, label: str, number: int) -> str:
     """A path for an image that has a number and no file: it is revealed into an ImageFolder tree."""
-    folder = re.sub(r"[^\w .()+-]", "_", label).strip(". ") or "_"
+    folder = re.sub(r"[^\w .()+-]", "_", label)[:60].strip(". ") or "_"
     return "/".join(filter(None, (split, folder, f"{number:08d}")))
 
 

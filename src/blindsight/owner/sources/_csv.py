@@ -32,27 +32,32 @@ class CsvSource(Source):
             with path.open(newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file, strict=True)
                 columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-                rows = list(reader)
+                rows = [(reader.line_num, row) for row in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise ParameterError(f"cannot read {path} as UTF-8 CSV: {error}") from None
         path_column = next((columns[name] for name in _PATH_NAMES if name in columns), None)
         label_column = next((columns[name] for name in _LABEL_NAMES if name in columns), None)
         if path_column is None:
             raise ParameterError(f"{path} needs a header with a column 'path', got: {', '.join(columns) or 'nothing'}")
-        self._keep([self._item(row, path_column, label_column, columns.get("split"), i) for i, row in enumerate(rows)])
+        items = [self._item(row, path_column, label_column, columns.get("split"), line) for line, row in rows]
+        if len({item.split is None for item in items}) > 1:
+            raise ParameterError(f"{path}: some rows have a split and some have none; give every row one")
+        self._keep(items)
 
     def _item(
-        self, row: dict[str, str], path_column: str, label_column: str | None, split_column: str | None, number: int
+        self, row: dict[str, str], path_column: str, label_column: str | None, split_column: str | None, line: int
     ) -> Item:
-        where = f"{self.path}, row {number + 2}"
+        where = f"{self.path}, line {line}"
         name = (row.get(path_column) or "").strip()
         label = (row.get(label_column) or "").strip() if label_column else None
         split = (row.get(split_column) or "").strip().lower() if split_column else ""
         if not name or label == "":
             raise ParameterError(f"{where}: the {'path' if not name else 'label'} is empty")
+        if "\0" in name:
+            raise ParameterError(f"{where}: the path {name!a} cannot exist; correct it")
         if split and split not in SPLITS:
             raise ParameterError(f"{where}: split '{split}' is not one of train, val, test")
-        file = Path(name)
+        file, number = Path(name), len(self._files)
         self._files.append(file if file.is_absolute() else self.path.parent / file)
         # An id is made of a path below the set; absolute paths and '..' are written without their leading parts.
         parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]

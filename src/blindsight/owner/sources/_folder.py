@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from blindsight.errors import ParameterError
 from blindsight.owner.sources._base import SPLITS, Item, Source, normalised
 
 __all__ = ["FolderSource"]
@@ -19,15 +20,25 @@ class FolderSource(Source):
     unlabelled images.
 
     Raises:
-        ParameterError: there is no image in it.
+        ParameterError: it cannot be read, there is no image in it, or splits and classes lie side by side.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.label = root.resolve().name or "images"
         self.rejects = []
-        tops = [entry for entry in os.scandir(root) if entry.is_dir()]
-        self._split = bool(tops) and all(entry.name.lower() in SPLITS for entry in tops)
+        try:
+            tops = [e.name for e in os.scandir(root) if e.is_dir(follow_symlinks=False) and e.name[0] != "."]
+        except OSError as error:
+            raise ParameterError(f"cannot read the folder {root}: {error.strerror}") from None
+        splits = [name for name in tops if name.lower() in SPLITS]
+        if 0 < len(splits) < len(tops):
+            other = next(name for name in tops if name not in splits)
+            raise ParameterError(
+                f"{root} has folders of splits ({splits[0]}) and others ({normalised(other)!a}) side by side; "
+                f"move the others out, or rename classes that have the name of a split"
+            )
+        self._split = bool(splits)
         self._labelled = bool(tops)
         self._files: list[tuple[Path, str]] = []
         items = []
@@ -43,8 +54,12 @@ class FolderSource(Source):
         for folder, names, files in os.walk(self.root, onerror=self._unreadable):
             for name in list(names):
                 path = Path(folder, name)
+                inside = normalised(path.relative_to(self.root))
                 if path.is_symlink():  # could lead out of the folder, or round in a circle
-                    self.rejects.append((normalised(path.relative_to(self.root)), "a link to a folder; not followed"))
+                    self.rejects.append((inside, "a link to a folder; not followed"))
+                elif name.startswith("."):  # caches, thumbnails, version control
+                    self.rejects.append((inside, "a hidden folder; not read"))
+                    names.remove(name)
             for name in files:
                 path = Path(folder, name)
                 try:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindsight.errors import MissingDependencyError, ParameterError
+from blindsight.errors import ImageError, MissingDependencyError, ParameterError
 from blindsight.owner.sources._base import Item, Source, normalised, numbered_path
 
 __all__ = ["TorchvisionSource", "list_torchvision"]
@@ -60,7 +60,7 @@ class TorchvisionSource(Source):
             arguments = {keyword: value} if keyword else {}
             try:
                 part = getattr(datasets, class_name)(str(root), download=download, **arguments)
-            except (RuntimeError, OSError) as error:
+            except Exception as error:  # whatever a missing package, a failed download or a damaged archive raises
                 first = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ParameterError(
                     f"{name} is not under {root} ({first}); allow --download or give --data-root"
@@ -91,7 +91,10 @@ class TorchvisionSource(Source):
 
     def read(self, item: Item) -> Path | NDArray[np.uint8]:
         part, i = self._parts[item.number]
-        return np.asarray(part[i][0].convert("RGB"))
+        try:
+            return np.asarray(part[i][0].convert("RGB"))
+        except Exception as error:  # whatever a damaged file on disk raises
+            raise ImageError(f"{item.path} cannot be read ({error}); remove it and download the set again") from None
 
     def fingerprint(self, item: Item) -> str:  # noqa: ARG002
         return "torchvision"  # published sets do not change

@@ -1,0 +1,115 @@
+"""What moving an image's blocks costs: the kernels beside a flat gather (the peer) and a copy (the floor).
+
+    python benchmarks/kernels.py            # a Markdown table; exits with 1 where a limit is exceeded
+
+One thread, blocks of 16, RGB. Times are medians of process CPU time, so that other people's work on the machine counts
+little; all variants take turns in every round, on three images in turn.
+"""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from itertools import cycle
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from blindsight.algebra import SignedPermutation, kernels
+from blindsight.owner.ciphers import create_cipher
+from blindsight.owner.keys import SecretKey
+
+KEY = SecretKey(bytes(range(32)))
+SIZES = {"224x224": (224, 224), "512x512": (512, 512), "1248x1664 (2 MP)": (1248, 1664)}
+BLOCK = 16
+ROUNDS = 15
+COPY, TAKE = "copy (the floor)", "flat np.take and XOR (the peer)"
+FORMS = {
+    "etc": "EtC: block tables",
+    "shf": "SHF: one tile for all blocks",
+    "pe": "PE: a tile for each block",
+}
+#: Largest share of np.take's time, for (backend, size). Smaller images spend theirs on calls.
+LIMITS = {("numba", "512x512"): 0.6, ("numba", "1248x1664 (2 MP)"): 0.6}
+
+
+def flat_take(permutation: SignedPermutation) -> Callable[[NDArray[np.uint8]], object]:
+    """The fastest gather through flat tables that NumPy has."""
+    index, mask = permutation.index, permutation.mask
+    return lambda image: np.take(image.reshape(-1), index, mode="clip") ^ mask
+
+
+def on(backend: kernels.Backend, permutation: SignedPermutation) -> Callable[[NDArray[np.uint8]], object]:
+    def work(image: NDArray[np.uint8]) -> object:
+        with kernels.use(backend):
+            return permutation.apply(image)
+
+    return work
+
+
+def variants(height: int, width: int) -> dict[str, Callable[[NDArray[np.uint8]], object]]:
+    ciphers = {scheme: create_cipher(scheme, BLOCK).compile(KEY, height, width) for scheme in FORMS}
+    buffer = np.empty((height, width, 3), np.uint8)
+    made: dict[str, Callable[[NDArray[np.uint8]], object]] = {COPY: lambda image: np.copyto(buffer, image)}
+    made[TAKE] = flat_take(ciphers["etc"])
+    for scheme, label in FORMS.items():
+        made |= {f"{label}, {backend}": on(backend, ciphers[scheme]) for backend in ("numba", "numpy")}
+    return made
+
+
+def milliseconds(height: int, width: int) -> dict[str, float]:
+    """Median time of each variant, taken in turns."""
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(3)]
+    works = variants(height, width)
+    repeats = {}
+    for name, work in works.items():
+        work(images[0])
+        start = time.perf_counter()
+        work(images[1])
+        repeats[name] = max(len(images), int(2e-3 / (time.perf_counter() - start)))
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(ROUNDS):
+        for name, work in works.items():
+            turn = cycle(images)
+            work(next(turn))  # what the variant before left in caches and allocator is not this one's cost
+            start = time.process_time()
+            for _ in range(repeats[name]):
+                work(next(turn))
+            times[name].append((time.process_time() - start) / repeats[name])
+    return {name: float(np.median(values)) * 1e3 for name, values in times.items()}
+
+
+def processor() -> str:
+    """Model and number of cores, nothing else of the machine."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            model = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or "unknown processor"
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def main() -> int:
+    print(f"{processor()}; Python {platform.python_version()}, NumPy {np.__version__}, numba {numba.__version__}.")
+    print(f"Blocks of {BLOCK}, RGB; CPU ms an image, and in brackets its share of np.take's.\n")
+    measured = {size: milliseconds(*shape) for size, shape in SIZES.items()}
+    print("| kernel |", " | ".join(SIZES), "|\n| --- |" + " --- |" * len(SIZES))
+    for name in measured["224x224"]:
+        cells = (f"{times[name]:.3f} ({times[name] / times[TAKE]:.2f})" for times in measured.values())
+        print(f"| {name} |", " | ".join(cells), "|")
+    exceeded = []
+    for (backend, size), limit in LIMITS.items():
+        times = measured[size]
+        worst = max(times[f"{label}, {backend}"] for label in FORMS.values()) / times[TAKE]
+        print(f"\nLimit: every {backend} kernel at {size} within {limit} of np.take; the slowest takes {worst:.2f}.")
+        exceeded += [size] if worst > limit else []
+    if exceeded:
+        print(f"\nEXCEEDED at {', '.join(exceeded)}", file=sys.stderr)
+    return 1 if exceeded else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
