@@ -37,7 +37,7 @@ JOURNEYS = {
         protections={"plain": None, "etc": "--scheme etc --block-size 4", "shf": "--scheme shf --block-size 4"},
         models={
             "convmixer_128_4_patch4_32": f"--epochs 6 {ONE_CYCLE}",
-            "vit_micro_patch4_32": "--epochs 4 --lr 0.001 --warmup-epochs 0.5",
+            "vit_micro_patch4_32": "--epochs 3 --lr 0.001 --warmup-epochs 0.5",
         },
         common="--batch-size 128 --holdout 0.1 --seed 1",
     ),

@@ -123,6 +123,11 @@ def test_kernels_that_disagree_are_found():
         check_cipher(cipher_of(with_form(BackendDependent)))
 
 
+def test_one_kernel_is_enough(monkeypatch):
+    monkeypatch.setattr(kernels, "_compiled", lambda: None)
+    check_cipher("etc", block_sizes=[4])
+
+
 def test_the_whole_message():
     with pytest.raises(AssertionError) as caught:
         check_cipher(cipher_of(lambda _, grid: BlockPermutation(grid)))

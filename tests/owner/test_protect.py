@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from protect_helpers import KEY, OTHER, picture, pixels_of, refused, result, tree, write_folder, write_image
 
 from blindsight.errors import ParameterError, UnknownNameError, WrongKeyError
 from blindsight.images import read_image
@@ -19,6 +18,7 @@ from blindsight.owner.protect import ProtectOptions, build_profile, encrypt_quer
 from blindsight.owner.protection import Protection
 from blindsight.owner.sources import CsvSource, NpzSource, open_source
 from blindsight.profile import Codec, Profile
+from protect_helpers import KEY, OTHER, picture, pixels_of, refused, result, tree, write_folder, write_image
 
 FILES = ["cat/ward7.png", "cat/sub/x.jpg", "dog/ward7.png", "dog/ward8.png"]
 SMALL = ProtectOptions(block_size=4)

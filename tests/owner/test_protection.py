@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protect_helpers import KEY, OTHER, picture, refused
 
 from blindsight.errors import ParameterError, ProfileError, UnknownNameError, WrongKeyError
 from blindsight.owner import protection
 from blindsight.owner.ciphers import create_cipher, list_ciphers
 from blindsight.owner.protection import Protection
 from blindsight.profile import Profile
+from protect_helpers import KEY, OTHER, picture, refused
 
 SCHEMES = ["etc", "np", "pe", "shf"]
 

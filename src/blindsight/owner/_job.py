@@ -162,12 +162,12 @@ class Job:
         except ValueError as error:
             raise CorruptDataError(f"{job} is damaged ({error}); remove it and the output, and begin again") from None
         old, new = _flat(before), _flat(self.description)
-        for name in sorted(set(old) | set(new)):
-            if old.get(name) != new.get(name):
-                raise OutputError(
-                    f"cannot resume {self.out}: {name} was {_short(old.get(name))}, now {_short(new.get(name))}; "
-                    f"repeat the first command, or begin anew elsewhere"
-                )
+        changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        # Another format brings other libraries with it; what the user chose comes first.
+        changed.sort(key=lambda name: (name.startswith("libraries"), name))
+        if changed:
+            what = " and ".join(f"{n} was {_short(old.get(n))}, now {_short(new.get(n))}" for n in changed[:3])
+            raise OutputError(f"cannot resume {self.out}: {what}; repeat the first command, or begin anew elsewhere")
 
     def _take_lock(self) -> None:
         try:
@@ -290,15 +290,18 @@ def _in_parallel(
         for task in tasks:
             flying[pool.submit(make, task)] = task
             if len(flying) >= 2 * workers:
-                done, _ = wait(flying, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield flying.pop(future), future
+                yield from _landed(flying)
         while flying:
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield flying.pop(future), future
+            yield from _landed(flying)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _landed(flying: "dict[Future[ImageRecord], Task]") -> "Iterator[tuple[Task, Future[ImageRecord]]]":
+    """Waits for the next results; failures come last, so that what is done is recorded before one ends the run."""
+    done, _ = wait(flying, return_when=FIRST_COMPLETED)
+    for future in sorted(done, key=lambda future: future.exception() is not None):
+        yield flying.pop(future), future
 
 
 @contextmanager
