@@ -118,7 +118,7 @@ def test_an_image_error_rejects_one_input(out):
     outcome = run(out, work=picky)
     assert outcome.rejects == [("plain/3.jpg", "three is not an image")]
     assert len(outcome.records) == 5
-    assert (out.parent / "index/rejects.csv").read_text() == "path,reason\nplain/3.jpg,three is not an image\n"
+    assert (out.parent / "index/rejects.csv").read_text() == '"path","reason"\n"plain/3.jpg","three is not an image"\n'
 
 
 def test_one_worker_a_processor_is_the_default(monkeypatch):

@@ -325,7 +325,7 @@ def test_what_cannot_be_read_is_listed_and_nothing_else_is_missing(littered, tmp
     assert "not a regular file" in reasons["dog/pipe.png"]
     assert "outside the class folders" in reasons["loose.png"]
     listed = (tmp_path / "out.owner/rejects.csv").read_text().splitlines()
-    assert listed[0] == "path,reason"
+    assert listed[0] == '"path","reason"'
     assert len(listed) == 9
 
 

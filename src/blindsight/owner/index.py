@@ -146,7 +146,8 @@ class Index:
 
     def _write_csv(self, name: str, header: list[str], rows: Iterable[tuple[object, ...]]) -> None:
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        # Quoted throughout: left to itself the writer leaves a carriage return in a file name bare.
+        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(header)
         writer.writerows(rows)
         self.write(name, text.getvalue())
