@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blindsight.algebra import SignedPermutation
-from blindsight.errors import ParameterError
+from blindsight.errors import CorruptDataError, ParameterError
 from blindsight.images import codec_versions, encode_image
 from blindsight.owner._job import Job, Progress, Task
 from blindsight.owner.ids import image_id
@@ -72,7 +72,8 @@ def rotate(
     Raises:
         WrongKeyError: the old key is another one.
         ParameterError: both keys are the same.
-        OutputError: no index, or ``out`` is not ours to write to.
+        OutputError: no index, or ``out`` is not ours to write to or inside ``protected``.
+        CorruptDataError: the index is damaged.
     """
     started = time.monotonic()
     if old_key == new_key:
@@ -106,6 +107,11 @@ def rotate(
 
     tasks = []
     for record in records:
+        if record.class_name and record.class_name not in ids:
+            raise CorruptDataError(
+                f"{source_index.folder} knows no class {record.class_name!a}, which its images.csv names; "
+                f"restore the index from a backup"
+            )
         identifier = image_id(new_key, label, record.path, record.view)
         folders = [part for part in (record.split, ids.get(record.class_name, "")) if part]
         file = "/".join([*folders, identifier + after.codec.suffix])

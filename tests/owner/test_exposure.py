@@ -1,0 +1,56 @@
+import pytest
+
+from blindsight.owner.exposure import IMAGES_TO_BREAK, exposure, images_per_key
+from blindsight.profile import Profile
+from protect_helpers import KEY
+
+
+def profile(scope, scheme="etc"):
+    return Profile(kind="cipher", scheme=scheme, block_size=8, key_scope=scope, key_id=KEY.id)
+
+
+@pytest.mark.parametrize(
+    ("scope", "images", "share"),
+    [
+        ("dataset", 0, 0),
+        ("dataset", 1, 1),
+        ("dataset", 5000, 5000),
+        ("image", 0, 0),
+        ("image", 5000, 1),
+        ("pool:8", 0, 0),
+        ("pool:8", 16, 2),
+        ("pool:8", 17, 3),
+        ("pool:8", 5, 1),
+    ],
+)
+def test_how_many_images_share_a_key(scope, images, share):
+    assert images_per_key(profile(scope), images) == share
+
+
+def test_what_is_measured_is_said():
+    text = exposure(profile("dataset"), 1797)
+    assert text.startswith("1797 images share a key. About 20 were enough to recover a key of etc")
+    assert text.endswith("so treat the pictures as hidden from casual viewing only.")
+
+
+def test_few_images_are_said_to_be_few():
+    assert exposure(profile("pool:100"), 1000).endswith("from protected images alone: this is below that.")
+    assert IMAGES_TO_BREAK["etc"] == 20
+    assert "this is below that" not in exposure(profile("pool:100"), 2000)
+
+
+def test_what_is_not_measured_is_not_called_safe():
+    text = exposure(profile("dataset", "shf"), 100)
+    assert text == "100 images share a key. How many are enough to break shf is not measured; assume a few dozen."
+
+
+def test_a_key_of_its_own_is_no_promise_either():
+    for scope in ("image", "pool:5000"):
+        assert exposure(profile(scope), 5000).startswith("Each image has its own key. Block statistics stay visible")
+
+
+@pytest.mark.parametrize("scope", ["dataset", "image", "pool:8"])
+@pytest.mark.parametrize("scheme", ["etc", "pe", "np", "shf", "third-party"])
+def test_nothing_is_called_secure(scope, scheme):
+    text = exposure(profile(scope, scheme), 1000).lower()
+    assert not any(word in text for word in ("secure", "safe", "protected from", "guarantee"))
