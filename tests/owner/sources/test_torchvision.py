@@ -43,6 +43,7 @@ def test_cifar_10_from_the_disk(cifar, tmp_path):
     assert np.array_equal(source.read(last), PIXELS[11].transpose(1, 2, 0))
     report = protect(source, tmp_path / "out", KEY, ProtectOptions(block_size=4))
     assert (report.images, report.rejects) == (12, [])
+    assert report.profile.size == (32, 32)
     reveal(tmp_path / "out", tmp_path / "back", KEY)
     assert np.array_equal(pixels_of(tmp_path / "back/test/deer/00000001.png"), PIXELS[11].transpose(1, 2, 0))
 
