@@ -222,6 +222,18 @@ def test_starts_from_a_local_file(protected: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=0)
 
 
+def test_resuming_does_not_need_the_file_it_started_from(protected: Path, tmp_path: Path) -> None:
+    train(protected, tmp_path / "first", config(epochs=1))
+    start = tmp_path / "start.safetensors"
+    (tmp_path / "first" / "model.safetensors").rename(start)
+    train(protected, tmp_path / "whole", config(checkpoint=start))
+    with pytest.raises(BlindsightError, match="interrupted"):
+        train(protected, tmp_path / "broken", config(checkpoint=start), progress=StopAfter(1, KeyboardInterrupt()))  # type: ignore[arg-type]
+    start.unlink()
+    train(protected, tmp_path / "broken", config(checkpoint=start.name), resume=True)
+    assert same(tmp_path / "whole", tmp_path / "broken")
+
+
 def test_views_without_a_val_split_are_pointed_out(write_folder: Callable[..., Path], tmp_path: Path) -> None:
     root = write_folder(profile=cipher_profile(views=4))
     (warning,) = train(root, tmp_path / "run", config(epochs=1))["warnings"]

@@ -28,8 +28,10 @@ def demo(
     Example: blindsight demo --out demo
     """
     from blindsight.demo.journey import Scale, run_demo
+    from blindsight.provider.machine import share_processors
     from blindsight.provider.progress import TrainingProgress
 
+    share_processors()
     scale = Scale.quick() if quick else Scale()
     report = run_demo(
         out, scale, lambda line: typer.echo(line, err=True), lambda _title, epochs: TrainingProgress(epochs)

@@ -109,9 +109,6 @@ def train(
     stored = out / "recipe.json"
     base = stored if resume and recipe is None and stored.is_file() else recipe
     values = TrainConfig.read(base) if base else {}
-    if values.get("checkpoint") and "checkpoint" not in given and base == stored:
-        # The recipe keeps the file's name only; a resumed training does not read it again unless it has no epoch yet.
-        values["checkpoint"] = Path(values["checkpoint"])
     config = TrainConfig.make({**values, **given})
 
     from blindsight.provider import training

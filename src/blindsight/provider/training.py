@@ -80,14 +80,16 @@ def train(
         progress=progress.reading if progress else None,
     )
     profile = module.profile
+    # Whoever resumes has the weights in the checkpoint, and perhaps no longer the file that they began as.
+    begin = not (resume and (out / CHECKPOINTS / LAST_NAME).exists())
     torch.manual_seed(config.seed)
     network = create_model(
         config.model,
         num_classes=len(profile.classes),
         in_chans=profile.channels,
         img_size=module.size,
-        pretrained=config.pretrained,
-        checkpoint=config.checkpoint,
+        pretrained=config.pretrained and begin,
+        checkpoint=config.checkpoint if begin else None,
         **config.model_args,
     )
     cautions = check_compatible(
