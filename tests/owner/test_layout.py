@@ -1,8 +1,13 @@
 """Protected data as WebDataset shards: the same bytes however it is made, and the way back."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import tarfile
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +122,12 @@ def test_views_are_samples_of_their_own_and_opaque_classes_are_in_the_profile_on
     assert {i.label for i in read_shard(tmp_path / "out/train-000000.tar")} == {0, 1, 2}
 
 
+def test_profiles_from_before_there_were_layouts_are_folders(whole):
+    facts = json.loads((whole / "profile.json").read_text())
+    del facts["layout"]
+    assert Profile.from_json(json.dumps(facts)).layout == "folder"
+
+
 # The same bytes
 
 
@@ -147,6 +158,30 @@ def test_an_interrupted_run_resumes_with_its_rejects(tmp_path, finished):
     assert again.rejects == report.rejects
     assert again.resumed > 0
     assert result(tmp_path / "out") == result(tmp_path / "whole")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from blindsight.owner.keys import SecretKey
+from blindsight.owner.protect import ProtectOptions, protect
+from blindsight.owner.sources import open_source
+protect(
+    open_source(sys.argv[1]), Path(sys.argv[2]), SecretKey(bytes(range(32))),
+    ProtectOptions(block_size=4, layout="shards", shard_size=5), workers=2,
+    progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL),
+)
+"""
+
+
+def test_a_killed_run_resumes(photos, whole, tmp_path):
+    paths = os.pathsep.join(str(Path(p).resolve()) for p in sys.path if p)
+    command = [sys.executable, "-c", KILLED, str(photos), str(tmp_path / "out")]
+    killed = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    report = protect(open_source(photos), tmp_path / "out", KEY, SHARDS, resume=True)
+    assert 0 < report.resumed < report.images
+    assert result(tmp_path / "out") == result(whole)
 
 
 def test_a_shard_that_was_cut_off_is_made_again(photos, whole, tmp_path):

@@ -226,7 +226,8 @@ class ProtectedDataModule(pl.LightningDataModule):
         self.size = self._resolve_size(profile, size)
         # What the model is made for: one size, and for plain images the way they were brought to it.
         fitting = profile.fit if profile.kind != "plain" else profile.fit or fit
-        self.profile = profile.model_copy(update={"size": self.size, "fit": fitting})
+        # How its data lay on disk is no fact of a model.
+        self.profile = profile.model_copy(update={"size": self.size, "fit": fitting, "layout": "folder"})
         self.held_out = False
         self._sets: dict[str, ProtectedFolder] = {}
 
