@@ -6,7 +6,8 @@
     python benchmarks/journey.py caltech101 --data .work/caltech101 --work .work/journey --out results
 
 Every step is the blindsight command that a user would type; it is logged, and one that is done already is not repeated,
-so an interrupted journey goes on where it stopped. Writes OUT/journey-SET.json and OUT/journey-SET.png.
+so an interrupted journey goes on where it stopped. Writes OUT/journey-SET.json and OUT/journey-SET.png, and prints the
+table that stands in results/journey.md.
 """
 
 import argparse
@@ -165,6 +166,32 @@ def plot(rows: list[dict[str, object]], title: str, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def table(rows: list[dict[str, object]]) -> str:
+    """Markdown: accuracy with its 95 % interval, the gap to plain, wrong keys, and what the training took."""
+    plain = {row["model"]: row["top1"] for row in rows if row["protection"] == "plain"}
+    lines = [
+        "| model | images | top-1 | 95 % interval | gap | wrong keys | epochs | CPU min |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        interval = " to ".join(f"{100 * bound:.1f}" for bound in row["interval"])
+        gap = "" if row["protection"] == "plain" else f"{100 * (plain[row['model']] - row['top1']):.1f}"
+        wrong = f"{100 * sum(row['wrong_keys']) / WRONG_KEYS:.1f} %" if row["wrong_keys"] else ""
+        result = row["run"]["result"]
+        cells = [
+            f"`{row['model']}`",
+            row["protection"],
+            f"{100 * row['top1']:.1f} %",
+            interval,
+            gap,
+            wrong,
+            result["epochs"],
+            f"{result['cpu_seconds'] / 60:.1f}",
+        ]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", choices=sorted(JOURNEYS))
@@ -179,6 +206,7 @@ def main() -> None:
     result = {"command": command, "rows": rows}
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / f"journey-{arguments.set}.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(table(rows))
     plot(rows, f"{arguments.set}: plain against protected", arguments.out / f"journey-{arguments.set}.png")
 
 

@@ -30,13 +30,14 @@ def test_how_many_images_share_a_key(scope, images, share):
 def test_what_is_measured_is_said():
     text = exposure(profile("dataset"), 1797)
     assert text.startswith("1797 images share a key. About 20 were enough to recover a key of etc")
-    assert text.endswith("so treat the pictures as hidden from casual viewing only.")
+    assert text.endswith("from protected images alone: treat the pictures as hidden from casual viewing only.")
 
 
-def test_few_images_are_said_to_be_few():
-    assert exposure(profile("pool:100"), 1000).endswith("from protected images alone: this is below that.")
+def test_few_images_are_no_reassurance():
+    few = exposure(profile("pool:100"), 1000)
+    assert few.endswith("alone, and fewer often are: treat the pictures as hidden from casual viewing only.")
     assert IMAGES_TO_BREAK["etc"] == 20
-    assert "this is below that" not in exposure(profile("pool:100"), 2000)
+    assert "fewer" not in exposure(profile("pool:100"), 2000)
 
 
 def test_what_is_not_measured_is_not_called_safe():
@@ -46,7 +47,8 @@ def test_what_is_not_measured_is_not_called_safe():
 
 def test_a_key_of_its_own_is_no_promise_either():
     for scope in ("image", "pool:5000"):
-        assert exposure(profile(scope), 5000).startswith("Each image has its own key. Block statistics stay visible")
+        text = exposure(profile(scope), 5000)
+        assert text.startswith("Each image has its own key. One image alone can often be pieced together")
 
 
 @pytest.mark.parametrize("scope", ["dataset", "image", "pool:8"])

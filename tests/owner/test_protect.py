@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blindsight.errors import ParameterError, UnknownNameError, WrongKeyError
 from blindsight.images import read_image
-from blindsight.owner.ids import class_id, image_id
+from blindsight.owner.ids import image_id
 from blindsight.owner.index import Index
-from blindsight.owner.protect import ProtectOptions, build_profile, encrypt_query, fitted, protect
+from blindsight.owner.protect import ProtectOptions, fitted, protect
 from blindsight.owner.protection import Protection
-from blindsight.owner.sources import CsvSource, NpzSource, open_source
+from blindsight.owner.sources import open_source
 from blindsight.profile import Codec, Profile
-from protect_helpers import KEY, OTHER, picture, pixels_of, refused, result, tree, write_folder, write_image
+from protect_helpers import KEY, OTHER, pixels_of, tree, write_folder, write_image
 
 FILES = ["cat/ward7.png", "cat/sub/x.jpg", "dog/ward7.png", "dog/ward8.png"]
 SMALL = ProtectOptions(block_size=4)
@@ -206,62 +205,6 @@ def test_metadata_is_stripped_from_every_format(tmp_path, codec):
     assert not Image.open(file).getexif()
 
 
-# Classes
-
-
-def test_opaque_classes_agree_between_sets(tmp_path):
-    options = replace(SMALL, opaque_classes=True)
-    one = run(write_folder(tmp_path / "one", ["cat/1.png", "dog/1.png"]), tmp_path / "a", options)
-    two = run(write_folder(tmp_path / "two", ["dog/1.png", "cat/1.png", "ant/1.png"]), tmp_path / "b", options)
-    assert set(one.profile.classes) < set(two.profile.classes)
-    assert one.profile.classes == tuple(sorted(class_id(KEY, name) for name in ("cat", "dog")))
-    assert Index(one.index).classes() == {class_id(KEY, name): name for name in ("cat", "dog")}
-    other = run(tmp_path / "one", tmp_path / "c", options, key=OTHER)
-    assert not set(other.profile.classes) & set(one.profile.classes)
-
-
-HOSTILE = [
-    "..",
-    ".",
-    ".hidden",
-    "a/b",
-    "a\\b",
-    "a\x07b",
-    "a\nb",
-    "x" * 201,
-    "a:b",
-    "*",
-    "con?",
-    "é" * 101,
-    "train",
-    "Test",
-]
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_class_name_is_refused_when_it_would_show_and_fine_when_not(tmp_path, name):
-    write_image(tmp_path / "1.png")
-    (tmp_path / "list.csv").write_text(f'path,label\n1.png,"{name}"\n')
-    source = CsvSource(tmp_path / "list.csv")
-    assert source.classes() == [name]
-    text = refused(ParameterError, protect, source, tmp_path / "out", KEY, SMALL)
-    assert text.endswith("rename it or use opaque class ids")
-    assert not (tmp_path / "out").exists()
-    assert not (tmp_path / "out.owner").exists()
-    report = protect(source, tmp_path / "out", KEY, replace(SMALL, opaque_classes=True))
-    assert report.profile.classes == (class_id(KEY, name),)
-    assert Index(report.index).classes() == {class_id(KEY, name): name}
-    assert [record.class_name for record in Index(report.index).images()] == [name]
-
-
-@pytest.mark.parametrize("name", ["ﬁn de siècle", "猫", "a b", "x" * 200, "00", "n-1_2.3", "training set"])
-def test_ordinary_class_names_of_any_script_are_folders(tmp_path, name):
-    write_image(tmp_path / "1.png")
-    (tmp_path / "list.csv").write_text(f"path,label\n1.png,{name}\n", encoding="utf-8")
-    protect(CsvSource(tmp_path / "list.csv"), tmp_path / "out", KEY, SMALL)
-    assert len(list((tmp_path / "out" / name).iterdir())) == 1
-
-
 # Views
 
 
@@ -283,152 +226,3 @@ def test_views_are_made_of_training_images_only(tmp_path):
 
 def test_without_splits_every_image_gets_views(photos, tmp_path):
     assert run(photos, tmp_path / "out", replace(SMALL, views=2)).images == 8
-
-
-# What cannot be read
-
-
-@pytest.fixture
-def littered(photos):
-    (photos / "cat/broken.jpg").write_bytes((photos / "cat/sub/x.jpg").read_bytes()[:300])
-    (photos / "cat/notes.txt").write_text("hello")
-    (photos / "dog/empty.png").touch()
-    os.mkfifo(photos / "dog/pipe.png")
-    (photos / "dog/dangling.png").symlink_to("nowhere.png")
-    (photos / "dog/linked.png").symlink_to("ward7.png")
-    (photos / "dog/away").symlink_to("/")
-    (photos / "dog/.thumbnails").mkdir()
-    (photos / "dog/.thumbnails/ward7.png").write_bytes(b"x")
-    (photos / "loose.png").write_bytes((photos / "cat/ward7.png").read_bytes())
-    return photos
-
-
-def test_what_cannot_be_read_is_listed_and_nothing_else_is_missing(littered, tmp_path):
-    report = run(littered, tmp_path / "out")
-    assert report.images == 5  # a link to a file is followed
-    reasons = dict(report.rejects)
-    assert sorted(reasons) == [
-        "cat/broken.jpg",
-        "cat/notes.txt",
-        "dog/.thumbnails",
-        "dog/away",
-        "dog/dangling.png",
-        "dog/empty.png",
-        "dog/pipe.png",
-        "loose.png",
-    ]
-    assert "cut off" in reasons["cat/broken.jpg"] or "damaged" in reasons["cat/broken.jpg"]
-    assert "not an image of a known format" in reasons["cat/notes.txt"]
-    assert "hidden folder" in reasons["dog/.thumbnails"]
-    assert "link to a folder" in reasons["dog/away"]
-    assert "cannot be opened" in reasons["dog/dangling.png"]
-    assert "is empty" in reasons["dog/empty.png"]
-    assert "not a regular file" in reasons["dog/pipe.png"]
-    assert "outside the class folders" in reasons["loose.png"]
-    listed = (tmp_path / "out.owner/rejects.csv").read_text().splitlines()
-    assert listed[0] == '"path","reason"'
-    assert len(listed) == 9
-
-
-def test_an_unreadable_image_is_one_reject_however_many_its_views(photos, tmp_path):
-    (photos / "cat/notes.txt").write_text("hello")
-    assert len(run(photos, tmp_path / "out", replace(SMALL, views=3)).rejects) == 1
-
-
-def test_an_image_over_the_limit_of_pixels_is_rejected(photos, tmp_path):
-    write_image(photos / "cat/large.png", 100, 100)
-    report = run(photos, tmp_path / "out", replace(SMALL, max_pixels=9999))
-    assert [path for path, _ in report.rejects] == ["cat/large.png"]
-
-
-def test_an_image_that_its_format_cannot_hold_is_rejected_alone(photos, tmp_path):
-    Image.new("RGB", (16_400, 4)).save(photos / "cat/long.png")
-    report = run(photos, tmp_path / "out", replace(SMALL, codec=Codec(format="webp")))
-    ((path, reason),) = report.rejects
-    assert path == "cat/long.png"
-    assert reason.startswith("cat/long.png: webp holds at most 16383 pixels a side")
-    assert report.images == 4
-
-
-def test_an_image_that_cannot_be_cropped_to_a_block_is_rejected(photos, tmp_path):
-    write_image(photos / "cat/tiny.png", 3, 9)
-    report = run(photos, tmp_path / "out", replace(SMALL, fit="crop"))
-    assert [path for path, _ in report.rejects] == ["cat/tiny.png"]
-
-
-def test_a_set_without_any_readable_image_is_finished_and_empty(tmp_path):
-    (tmp_path / "p/a").mkdir(parents=True)
-    for i in range(3):
-        (tmp_path / f"p/a/{i}.png").write_bytes(b"no image")
-    report = run(tmp_path / "p", tmp_path / "out")
-    assert report.images == 0
-    assert len(report.rejects) == 3
-    assert result(tmp_path / "out").keys() >= {"0/profile.json", "1/rejects.csv"}
-
-
-# Options
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"block_size": 0}, "block size must be at least 1 pixel"),
-        ({"size": (30, 32)}, "size 30x32 is not made of whole blocks of 4 pixels; use 28x32 or 32x32"),
-        ({"block_size": 20_000}, "blocks of 20000x20000 pixels are over the limit of 100000000 pixels an image"),
-        ({"size": (40_000, 40_000)}, "size of 40000x40000 pixels are over the limit"),
-        ({"views": 0}, "views must be at least 1, got 0"),
-        ({"key_scope": "pool:0"}, "key scope must be dataset, image or pool:K (such as pool:8), got 'pool:0'"),
-        ({"key_scope": "each"}, "key scope must be dataset, image or pool:K (such as pool:8), got 'each'"),
-        ({"fit": "stretch"}, "fit: Input should be 'pad', 'crop' or 'resize'"),
-        ({"background": "white"}, "background: String should match"),
-        ({"channels": 2}, "channels must be 1 (grayscale) or 3 (RGB), got 2"),
-        ({"parameters": {"turns": 1}}, "scheme 'etc' has no parameter 'turns'"),
-        ({"scheme": "pe", "codec": Codec(format="jpeg", quality=90)}, "jpeg would destroy detail"),
-        ({"codec": Codec(format="jpeg", quality=90)}, "block size 4 is not a multiple of 8"),
-    ],
-)
-def test_options_that_cannot_work_are_refused_before_anything_is_written(photos, tmp_path, options, message):
-    assert message in refused(ParameterError, run, photos, tmp_path / "out", replace(SMALL, **options))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["photos"]
-
-
-def test_an_unknown_scheme_is_refused(photos, tmp_path):
-    text = refused(UnknownNameError, run, photos, tmp_path / "out", ProtectOptions(scheme="etd"))
-    assert text == "unknown scheme 'etd'; did you mean etc?"
-
-
-def test_lossy_storage_can_be_allowed(photos, tmp_path):
-    options = ProtectOptions(scheme="pe", block_size=4, codec=Codec(format="jpeg", quality=90), allow_lossy=True)
-    assert run(photos, tmp_path / "out", options).images == 4
-
-
-def test_a_known_uniform_size_is_stated_where_it_needs_no_fitting(tmp_path):
-    np.savez(tmp_path / "d.npz", x=np.zeros((2, 8, 12, 3), np.uint8), y=[0, 1])
-    source = NpzSource(tmp_path / "d.npz")
-    assert build_profile(SMALL, KEY, source.classes(), source.uniform_size).size == (8, 12)
-    assert build_profile(replace(SMALL, block_size=8), KEY, [], source.uniform_size).size is None
-    assert build_profile(replace(SMALL, size=(16, 16)), KEY, [], source.uniform_size).size == (16, 16)
-
-
-def test_the_default_fit_pads_without_a_size_and_resizes_with_one():
-    assert build_profile(SMALL, KEY, []).fit == "pad"
-    assert build_profile(replace(SMALL, size=(8, 8)), KEY, []).fit == "resize"
-    assert build_profile(replace(SMALL, size=(8, 8), fit="crop"), KEY, []).fit == "crop"
-
-
-# Queries
-
-
-def test_a_query_is_fitted_and_encrypted_as_the_set_was(photos):
-    profile = build_profile(replace(SMALL, size=(16, 16)), KEY, ["cat"])
-    query = encrypt_query(photos / FILES[0], profile, KEY)
-    plain = fitted(read_image(photos / FILES[0]), profile)
-    assert np.array_equal(Protection(profile, KEY).decrypt(query), plain)
-    assert "give that key" in refused(WrongKeyError, encrypt_query, photos / FILES[0], profile, OTHER)
-
-
-def test_a_query_under_key_scope_image_has_a_random_id(tmp_path):
-    Image.fromarray(picture(32, 32)).save(tmp_path / "1.png")
-    profile = build_profile(replace(SMALL, key_scope="image"), KEY, [])
-    one, two = (encrypt_query(tmp_path / "1.png", profile, KEY) for _ in range(2))
-    assert not np.array_equal(one, two)

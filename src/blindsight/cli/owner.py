@@ -291,7 +291,8 @@ def rotate(
 def _print_rejects(rejects: list[tuple[str, str]], listed: Path | None = None) -> None:
     if not rejects:
         return
-    typer.echo(f"{len(rejects)} inputs were rejected" + (f", listed in {listed}" if listed else "") + ":", err=True)
+    inputs = "1 input was" if len(rejects) == 1 else f"{len(rejects)} inputs were"
+    typer.echo(f"{inputs} rejected" + (f", listed in {listed}" if listed else "") + ":", err=True)
     for path, reason in rejects[:10]:
         name = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
         typer.echo(f"  {reason}" if name in reason else f"  {name}: {reason}", err=True)

@@ -238,9 +238,13 @@ def predict(
 
 
 def _require_provider(purpose: str) -> None:
+    """Sees that the extra is installed, and prepares for importing torch, which must not have happened yet."""
     for package in ("torch", "torchvision", "timm", "lightning", "safetensors"):
         if find_spec(package) is None:
             raise MissingDependencyError.of(package, "provider", purpose)
+    from blindsight.provider.machine import share_processors
+
+    share_processors()
 
 
 def _encrypted(run: "Run", images: list[Path], key: Path) -> "list[np.ndarray]":

@@ -35,7 +35,7 @@ class Scale:
     """
 
     digits: int | None = None
-    epochs: dict[str, int] = field(default_factory=lambda: {"ViT": 30, "ConvMixer": 24})
+    epochs: dict[str, int] = field(default_factory=lambda: {"ViT": 20, "ConvMixer": 20})
 
     @classmethod
     def quick(cls) -> "Scale":

@@ -23,12 +23,14 @@ def exposure(profile: Profile, images: int) -> str:
     """One or two sentences for the person who is about to hand the images over."""
     share = images_per_key(profile, images)
     if share <= 1:
-        return "Each image has its own key. Block statistics stay visible, and a candidate original can be confirmed."
+        return (
+            "Each image has its own key. One image alone can often be pieced together where its blocks are large or it "
+            "shows a face, and a candidate for the original can be confirmed."
+        )
     text = f"{share} images share a key. "
     known = IMAGES_TO_BREAK.get(profile.scheme or "")
     if known is None:
         return text + f"How many are enough to break {profile.scheme} is not measured; assume a few dozen."
-    verdict = "so treat the pictures as hidden from casual viewing only" if share >= known else "this is below that"
-    return (
-        text + f"About {known} were enough to recover a key of {profile.scheme} from protected images alone: {verdict}."
-    )
+    text += f"About {known} were enough to recover a key of {profile.scheme} from protected images alone"
+    fewer = "" if share >= known else ", and fewer often are"
+    return f"{text}{fewer}: treat the pictures as hidden from casual viewing only."

@@ -43,7 +43,7 @@ class _KeyedTransform(v2.Transform):  # type: ignore[misc]  # torchvision has no
             )
         self.profile = profile
         self._reference = key if isinstance(key, KeyReference) else None
-        self._protection = Protection(profile, key.load() if isinstance(key, KeyReference) else key)
+        self._loaded: Protection | None = Protection(profile, key.load() if isinstance(key, KeyReference) else key)
 
     def _direction(self, height: int, width: int) -> Any:
         raise NotImplementedError
@@ -82,14 +82,15 @@ class _KeyedTransform(v2.Transform):  # type: ignore[misc]  # torchvision has no
                 f"{type(self).__name__} holds a secret key, which is never pickled; make it with "
                 f"KeyReference.of(KEY_FILE), so that worker processes load the key themselves"
             )
-        state = dict(self.__dict__)
-        del state["_protection"]
-        return state
+        return {**self.__dict__, "_loaded": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        reference: KeyReference = state["_reference"]
-        self._protection = Protection(self.profile, reference.load())
+    @property
+    def _protection(self) -> Protection:
+        # Loaded when it is first used: of an error while a worker unpickles, the DataLoader says only that one died.
+        if self._loaded is None:
+            assert self._reference is not None  # __getstate__ sees to that
+            self._loaded = Protection(self.profile, self._reference.load())
+        return self._loaded
 
 
 class Encrypt(_KeyedTransform):

@@ -63,6 +63,8 @@ def train(
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0
     if first:
         _check_out(out, resume)
+    else:
+        progress = None
     if config.threads:
         torch.set_num_threads(config.threads)
     size = config.img_size or _size_of(data, config)

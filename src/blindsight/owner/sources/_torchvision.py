@@ -27,6 +27,9 @@ _SETS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "svhn": ("SVHN", "split", {"train": "train", "test": "test"}),
 }
 
+# Sets whose images all have one side, in pixels.
+_SIDES = {"cifar10": 32, "cifar100": 32, "fashion-mnist": 28, "mnist": 28, "stl10": 96, "svhn": 32}
+
 
 def list_torchvision() -> list[str]:
     """Names that :class:`TorchvisionSource` opens."""
@@ -54,6 +57,8 @@ class TorchvisionSource(Source):
         class_name, keyword, values = _SETS[name]
         self.label = name
         self.rejects = []
+        if name in _SIDES:
+            self.uniform_size = (_SIDES[name], _SIDES[name])
         self._parts: list[tuple[Any, int]] = []
         items: list[Item] = []
         for split, value in values.items():
