@@ -67,6 +67,7 @@ class Profile(BaseModel):
         fit: how images were brought to that size or to multiples of the block size.
         background: colour that transparent pixels were laid over, ``#rrggbb``.
         codec: how the images are stored.
+        layout: ``folder`` (an ImageFolder tree) or ``shards`` (WebDataset tar files).
         key_scope: ``dataset``, ``image`` or ``pool:K``; None where there is no key.
         key_id: public id of the key; None where there is no key.
         views: protected copies per training image (augmented before encryption); 1 is none besides the image itself.
@@ -86,6 +87,7 @@ class Profile(BaseModel):
     fit: Literal["pad", "crop", "resize"] | None = None
     background: Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")] = "#ffffff"
     codec: Codec = Codec()
+    layout: Literal["folder", "shards"] = "folder"
     key_scope: Annotated[str, Field(pattern=r"^(dataset|image|pool:[1-9][0-9]{0,8})$")] | None = None
     key_id: Annotated[str, Field(pattern=r"^bsk1-[a-z2-7]{16}$")] | None = None
     views: Positive = 1

@@ -59,6 +59,7 @@ def test_protect_with_every_option(run):
         "fit": "crop",
         "background": "#00ff00",
         "codec": {"format": "jpeg", "quality": 80, "subsampling": None},
+        "layout": "folder",
         "key_scope": "pool:3",
         "key_id": KEY.id,
         "views": 2,

@@ -65,6 +65,7 @@ def test_the_profile_says_what_was_done(photos, tmp_path):
         "fit": "resize",
         "background": "#00ff7f",
         "codec": {"format": "jpeg", "quality": 80, "subsampling": "4:2:0"},
+        "layout": "folder",
         "key_scope": "pool:2",
         "key_id": KEY.id,
         "views": 1,

@@ -70,6 +70,10 @@ def protect(
         int,
         typer.Option(min=1, help="Protected copies a training image; all but the first cropped and flipped at random."),
     ] = 1,
+    layout: Annotated[
+        str, typer.Option(help="folder (an image folder) or shards (WebDataset tar files, many images each).")
+    ] = "folder",
+    shard_size: Annotated[int | None, typer.Option(min=1, help="Images a shard. [default: 1000]")] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Data-set label, part of every image id. [default: the folder's name]")
     ] = None,
@@ -81,8 +85,8 @@ def protect(
 ) -> None:
     """Encrypt a data set so that no person can see what it shows. OUT is what you hand over.
 
-    OUT gets an ordinary image folder and profile.json, which names scheme, block size and key id, never the key. Names
-    and sizes stay in OUT.owner, with you: keep it, reveal and rotate read it.
+    OUT gets an ordinary image folder, or WebDataset shards, and profile.json, which names scheme, block size and key
+    id, never the key. Names and sizes stay in OUT.owner, with you: keep it, reveal and rotate read it.
 
     This is visual obfuscation, not cryptography: README.md says what breaks it, and the command says how many images
     share a key.
@@ -98,6 +102,8 @@ def protect(
         photos, out = None, Path(photos)
     if (photos is None) == (data is None) or out is None:
         raise typer.BadParameter("give PHOTOS OUT, or --data NAME OUT")
+    if shard_size is not None and layout != "shards":
+        raise ParameterError("--shard-size is for shards; add --layout shards, or leave it out")
     options = ProtectOptions(
         scheme=scheme,
         block_size=block_size,
@@ -111,6 +117,8 @@ def protect(
         opaque_classes=opaque_classes,
         views=views,
         allow_lossy=allow_lossy,
+        layout=layout,
+        shard_size=shard_size or 1000,
         label=name,
         max_pixels=max_pixels,
     )

@@ -1,8 +1,8 @@
 """A run that fills an output folder: locked, resumable, in parallel, and never half-written in a way that looks whole.
 
 - OUT holds ``.incomplete/`` from the first moment to the last; files are written there and renamed into place whole.
-- Each finished image is a line of the index's journal, written after its rename. A killed run loses at most the images
-  in flight, which are made again, byte for byte the same.
+- Each finished file, an image or a shard of images, is a line of the index's journal, written after its rename. A
+  killed run loses at most the files in flight, which are made again, byte for byte the same.
 - ``profile.json`` is renamed into place when everything else is; then ``.incomplete/`` goes.
 """
 
@@ -11,18 +11,20 @@ import json
 import os
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from blindsight.errors import CorruptDataError, ImageError, OutputError
 from blindsight.owner.index import ImageRecord, Index, record_line
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
+from blindsight.shards import INFO_NAME, info_json
 
-__all__ = ["Job", "Outcome", "Progress", "Task", "default_workers"]
+__all__ = ["Batch", "Job", "Outcome", "Progress", "Task", "default_workers"]
 
 #: Called with (images done, images in all).
 Progress = Callable[[int, int], None]
@@ -41,15 +43,33 @@ class Task:
         file: POSIX path below OUT.
         path: relative path of the input, for the rejects.
         payload: what the worker needs.
+        count: images that it makes, for the progress.
     """
 
     file: str
     path: str
     payload: Any
+    count: int = 1
 
 
-#: Makes the bytes of a file and the record of it; an ImageError makes the input a reject.
-Work = Callable[[Task], tuple[bytes, ImageRecord]]
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came of a task of several images.
+
+    Attributes:
+        records: the images in its file.
+        rejects: (path, reason) of inputs that are not.
+        size: bytes of the file; 0 where there is none, since nothing was left to put into it.
+    """
+
+    records: list[ImageRecord]
+    rejects: list[tuple[str, str]]
+    size: int
+
+
+Made = ImageRecord | Batch
+#: Makes the bytes of a file and the record of what is in it; an ImageError makes the input a reject.
+Work = Callable[[Task], tuple[bytes, Made]]
 
 
 @dataclass(frozen=True)
@@ -193,7 +213,7 @@ class Job:
 
         Args:
             tasks: all files of the output, with distinct ``file``.
-            work: called in a thread for each.
+            work: called in a thread for each; what it returns is in memory until it is written.
             workers: threads; 0 is one a processor.
             progress: called after each image.
 
@@ -201,33 +221,38 @@ class Job:
             OutputError: no space left, or OUT cannot be written; what is done stays, for ``--resume``.
         """
         with no_space_means(self.out):
-            records = self._read_journal({task.file for task in tasks})
-        resumed = len(records)
+            done = self._read_journal({task.file for task in tasks})
+        resumed = sum(len(batch.records) for batch in done.values())
         rejects: list[tuple[str, str]] = []
-        left = [task for task in tasks if task.file not in records]
+        left = [task for task in tasks if task.file not in done]
+        total = sum(task.count for task in tasks)
+        count = total - sum(task.count for task in left)
         for folder in sorted({(self.out / task.file).parent for task in left}):
             with no_space_means(self.out):
                 folder.mkdir(parents=True, exist_ok=True)
 
-        def make(task: Task) -> ImageRecord:
-            data, record = work(task)
-            self.place(task.file, data)
-            return record
+        def make(task: Task) -> Made:
+            data, made = work(task)
+            if data:
+                self.place(task.file, data)
+            return made
 
         workers = workers or default_workers()
         with no_space_means(self.out), self._journal.open("a", encoding="ascii") as journal:
             for task, result in _in_parallel(left, make, workers):
                 try:
-                    record = result.result()
+                    made = result.result()
                 except ImageError as error:
                     rejects.append((task.path, str(error)))
                 else:
-                    records[task.file] = record
-                    journal.write(record_line(record))
+                    done[task.file] = made if isinstance(made, Batch) else Batch([made], [], made.bytes)
+                    journal.write(record_line(made) if isinstance(made, ImageRecord) else _batch_line(task.file, made))
                     journal.flush()
+                count += task.count
                 if progress:
-                    progress(len(records) + len(rejects), len(tasks))
-        return Outcome(sorted(records.values()), sorted(rejects), resumed)
+                    progress(count, total)
+        rejects += [reject for batch in done.values() for reject in batch.rejects]
+        return Outcome(sorted(r for batch in done.values() for r in batch.records), sorted(rejects), resumed)
 
     def place(self, file: str, data: bytes) -> None:
         """Writes a file below OUT whole or not at all."""
@@ -236,26 +261,27 @@ class Job:
             stream.write(data)
         temporary.replace(self.out / file)
 
-    def _read_journal(self, wanted: set[str]) -> dict[str, ImageRecord]:
-        """Images that earlier runs finished and that are still there. Cuts off a line that a kill left half-written."""
-        records: dict[str, ImageRecord] = {}
+    def _read_journal(self, wanted: set[str]) -> dict[str, Batch]:
+        """Files that earlier runs finished and that are still there. Cuts off a line that a kill left half-written."""
+        done: dict[str, Batch] = {}
         if not self._journal.exists():
-            return records
+            return done
         whole = 0
         with self._journal.open("rb") as journal:
             for line in journal:
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    record = ImageRecord(**json.loads(line))
-                except (ValueError, TypeError):
+                    file, batch = _parsed(json.loads(line))
+                except (ValueError, TypeError, KeyError):
                     raise CorruptDataError(f"{self._journal} is damaged; remove it to make all images again") from None
                 whole += len(line)
-                path = self.out / record.file
-                if record.file in wanted and path.is_file() and path.stat().st_size == record.bytes:
-                    records[record.file] = record
+                path = self.out / file
+                there = path.stat().st_size if path.is_file() else 0
+                if file in wanted and there == batch.size:
+                    done[file] = batch
         os.truncate(self._journal, whole)
-        return records
+        return done
 
     def finish(self, outcome: Outcome, classes: dict[str, str], profile: Profile | None) -> None:
         """Writes the index, then the profile, then takes the mark of incompleteness away.
@@ -271,6 +297,9 @@ class Job:
                 self.index.write_rejects(outcome.rejects)
                 self.index.write_classes(classes)
             if profile is not None:
+                if profile.layout == "shards":
+                    lengths = Counter(record.file.partition("/")[0] for record in outcome.records)
+                    self.place(INFO_NAME, info_json(lengths).encode())
                 temporary = self._work_folder / PROFILE_NAME
                 with temporary.open("w", encoding="utf-8") as stream:
                     stream.write(profile.to_json())
@@ -280,12 +309,26 @@ class Job:
             shutil.rmtree(self._work_folder)
 
 
+def _batch_line(file: str, batch: Batch) -> str:
+    """A task of several images as one line of the journal; its rejects would not be met again on resuming."""
+    return json.dumps({"task": file, **asdict(batch)}) + "\n"
+
+
+def _parsed(line: dict[str, Any]) -> tuple[str, Batch]:
+    """A line of the journal: a file below OUT, and what is in it."""
+    if "task" not in line:
+        record = ImageRecord(**line)
+        return record.file, Batch([record], [], record.bytes)
+    records = [ImageRecord(**record) for record in line["records"]]
+    return line["task"], Batch(records, [(path, reason) for path, reason in line["rejects"]], line["size"])
+
+
 def _in_parallel(
-    tasks: Sequence[Task], make: Callable[[Task], ImageRecord], workers: int
-) -> Iterator[tuple[Task, "Future[ImageRecord]"]]:
+    tasks: Sequence[Task], make: Callable[[Task], Made], workers: int
+) -> Iterator[tuple[Task, "Future[Made]"]]:
     """Results as they come, with few tasks in flight, so that memory does not grow with the data set."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="blindsight")
-    flying: dict[Future[ImageRecord], Task] = {}
+    flying: dict[Future[Made], Task] = {}
     try:
         for task in tasks:
             flying[pool.submit(make, task)] = task
@@ -297,7 +340,7 @@ def _in_parallel(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _landed(flying: "dict[Future[ImageRecord], Task]") -> "Iterator[tuple[Task, Future[ImageRecord]]]":
+def _landed(flying: "dict[Future[Made], Task]") -> "Iterator[tuple[Task, Future[Made]]]":
     """Waits for the next results; failures come last, so that what is done is recorded before one ends the run."""
     done, _ = wait(flying, return_when=FIRST_COMPLETED)
     for future in sorted(done, key=lambda future: future.exception() is not None):

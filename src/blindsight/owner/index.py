@@ -13,14 +13,16 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from blindsight.errors import CorruptDataError, OutputError
 
 __all__ = ["ImageRecord", "Index", "class_names", "default_index", "digest", "record_line"]
 
+T = TypeVar("T")
 
 #: What a run keeps in its index folder; the first thing that it makes there is the lock.
 RUN_FILES = frozenset({"lock", "job.json", "journal.jsonl"})
@@ -37,7 +39,7 @@ class ImageRecord:
     """One protected image as the owner knows it.
 
     Attributes:
-        file: POSIX path below the protected folder.
+        file: POSIX path below the protected folder; in shards ``train-000000.tar/<id>.png``.
         id: image id, the file's stem.
         view: 0 for the image itself, 1.. for augmented views of it.
         split: split name, or empty.
@@ -131,9 +133,21 @@ class Index:
             OutputError: there is no index here.
             CorruptDataError: it is damaged.
         """
+        return self._of_job(lambda job: str(job["label"]))
+
+    def shard_size(self) -> int:
+        """How many images a shard of the data set holds at most.
+
+        Raises:
+            OutputError: there is no index here.
+            CorruptDataError: it is damaged.
+        """
+        return self._of_job(lambda job: max(int(job["shard size"]), 1))
+
+    def _of_job(self, get: Callable[[Any], T]) -> T:
         path = self.folder / "job.json"
         try:
-            return str(json.loads(path.read_bytes())["label"])
+            return get(json.loads(path.read_bytes()))
         except OSError as error:
             raise self._absent(error) from None
         except (ValueError, KeyError, TypeError) as error:

@@ -22,6 +22,7 @@ from blindsight.images import (
     read_image,
 )
 from blindsight.owner._job import Job, Progress, Task
+from blindsight.owner._layout import Sample, layout_tasks, layout_work
 from blindsight.owner.ciphers import create_cipher
 from blindsight.owner.ids import class_id, image_id, query_id
 from blindsight.owner.index import ImageRecord, default_index
@@ -55,6 +56,8 @@ class ProtectOptions:
         opaque_classes: replace class names by keyed hashes.
         views: protected copies of each training image; from the second on they are augmented before encryption.
         allow_lossy: allow JPEG where it damages what can be revealed.
+        layout: ``folder``, an ImageFolder tree, or ``shards``, WebDataset tar files.
+        shard_size: images a shard.
         label: data-set label, part of every image id; None is the source's own.
         max_pixels: larger images are rejected.
     """
@@ -71,6 +74,8 @@ class ProtectOptions:
     opaque_classes: bool = False
     views: int = 1
     allow_lossy: bool = False
+    layout: str = "folder"
+    shard_size: int = 1000
     label: str | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
 
@@ -133,6 +138,10 @@ def build_profile(
             )
     if options.views < 1:
         raise ParameterError(f"views must be at least 1, got {options.views}")
+    if options.layout not in ("folder", "shards"):
+        raise ParameterError(f"layout must be folder or shards, got {options.layout!r}")
+    if options.shard_size < 1:
+        raise ParameterError(f"shard size must be at least 1, got {options.shard_size}")
     if not re.fullmatch(r"dataset|image|pool:[1-9][0-9]{0,8}", options.key_scope):
         raise ParameterError(f"key scope must be dataset, image or pool:K (such as pool:8), got {options.key_scope!r}")
     names = class_ids(key, class_names, options.opaque_classes)
@@ -151,6 +160,7 @@ def build_profile(
                 fit=options.fit or ("resize" if size else "pad"),
                 background=options.background.lower(),
                 codec=options.codec,
+                layout=options.layout,
                 key_scope=options.key_scope,
                 key_id=key.id,
                 views=options.views,
@@ -251,13 +261,16 @@ def protect(
         "max pixels": options.max_pixels,
         "libraries": {**codec_versions(profile.codec), "resizing": f"Pillow {PIL.__version__}"},
     }
-    tasks = [
-        _task(item, view, key, label, ids, profile)
+    if profile.layout == "shards":
+        description["shard size"] = options.shard_size
+    samples = [
+        _sample(item, view, key, label, ids)
         for item in source.items
         for view in range(profile.views if item.split in (None, "train") else 1)
     ]
     with Job(out, index, description, resume=resume, inputs=getattr(source, "root", None)) as job:
-        work = _worker(source, profile, key, options.max_pixels)
+        tasks = layout_tasks(samples, profile, key, options.shard_size)
+        work = layout_work(_worker(source, profile, key, options.max_pixels), profile)
         outcome = job.run(tasks, work, workers=workers, progress=progress)
         # An unreadable image is one reject, however many views of it were asked for.
         rejects = sorted({*outcome.rejects, *source.rejects})
@@ -281,13 +294,10 @@ def _fingerprint(source: Source) -> str:
     return f"{len(source.items)} images, {digest.hexdigest()[:32]}"
 
 
-def _task(item: Item, view: int, key: SecretKey, label: str, ids: dict[str, str], profile: Profile) -> Task:
+def _sample(item: Item, view: int, key: SecretKey, label: str, ids: dict[str, str]) -> Sample:
     identifier = image_id(key, label, item.path, view)
-    folders = [item.split] if item.split else []
-    if item.label is not None:
-        folders.append(ids[item.label])
-    file = "/".join([*folders, identifier + profile.codec.suffix])
-    return Task(file, item.path, (item, view, identifier))
+    class_id = ids[item.label] if item.label is not None else None
+    return Sample(item.split, class_id, identifier, item.path, (item, view, identifier))
 
 
 def _worker(

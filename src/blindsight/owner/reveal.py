@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from blindsight.errors import ImageError, OutputError, ParameterError, ProfileError
 from blindsight.images import encode_image, read_image, read_protected, unfit_image
 from blindsight.owner._job import Job, Progress, Task
+from blindsight.owner._layout import opener
 from blindsight.owner.index import ImageRecord, Index, default_index, digest
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.protect import fitted
 from blindsight.owner.protection import Protection
 from blindsight.owner.sources import FolderSource
 from blindsight.profile import PROFILE_NAME, Codec, Profile
+from blindsight.shards import find_shards, read_shard
 
 __all__ = ["RevealReport", "cipher_profile", "reveal", "reveal_targets"]
 
@@ -89,21 +92,23 @@ def reveal(
         WrongKeyError: another key.
         ProfileError: not a protected folder.
         OutputError: the index that was named is missing, or ``back`` is not ours to write to or inside ``protected``.
+        CorruptDataError: a shard is damaged.
         ParameterError: ``originals`` is no folder, or there is no index to find them by.
     """
     started = time.monotonic()
     profile = cipher_profile(protected)
     protection = Protection(profile, key)
-    records = _records(protected, index)
+    records = _records(protected, index, profile)
     named = bool(records) and any(record.path for record in records)
     if originals is not None and not (named and originals.is_dir()):
         what = f"{originals} is not a folder" if named else "no index says which original is which"
         raise ParameterError(f"cannot compare: {what}; give the folder that was protected, and its index")
     scores: list[float] = []
+    read = opener(protected, profile)
 
     def work(task: Task) -> tuple[bytes, ImageRecord]:
         record: ImageRecord = task.payload
-        plain = protection.decrypt(read_blocks(protected, record, profile), record.id)
+        plain = protection.decrypt(read_blocks(read, record, profile), record.id)
         if originals is not None and named and record.view == 0:
             score = _compare(originals / record.path, plain, profile)
             if score is not None:
@@ -139,15 +144,21 @@ def reveal(
     )
 
 
-def read_blocks(protected: Path, record: ImageRecord, profile: Profile) -> NDArray[np.uint8]:
+def read_blocks(read: Callable[[str], Path | bytes], record: ImageRecord, profile: Profile) -> NDArray[np.uint8]:
     """The pixels of a protected image: uint8 (H, W, C), whole blocks.
 
+    Args:
+        read: of :func:`~blindsight.owner._layout.opener`.
+        record: which image.
+        profile: how it is protected.
+
     Raises:
+        CorruptDataError: its shard is damaged.
         ImageError: unreadable, of another mode, or not of the size that it was protected at.
     """
     # Decoders smooth chroma across block borders; box upsampling keeps each block to itself (docs/images.md).
     box = profile.codec.subsampling == "4:2:0"
-    pixels = read_protected(protected / record.file, channels=profile.channels, box_upsampling=box, name=record.file)
+    pixels = read_protected(read(record.file), channels=profile.channels, box_upsampling=box, name=record.file)
     height, width = pixels.shape[:2]
     block = profile.block_size or 1
     if height % block or width % block or profile.size not in (None, (height, width)):
@@ -161,7 +172,7 @@ def reveal_targets(records: list[ImageRecord]) -> list[tuple[str, ImageRecord]]:
     # a.jpg and a.png in one folder must not become one file, nor those and a.jpg.bmp.
     wishes = []
     for record in records:
-        path = PurePosixPath(record.path or record.file)
+        path = PurePosixPath(record.path or _home(record))
         if path.is_absolute() or ".." in path.parts:
             raise OutputError(f"the index names {record.path}, which leads out of the output folder; restore the index")
         end = f".view{record.view}.png" if record.view else ".png"
@@ -175,16 +186,36 @@ def reveal_targets(records: list[ImageRecord]) -> list[tuple[str, ImageRecord]]:
     return targets
 
 
-def _records(protected: Path, index: Path | None) -> list[ImageRecord]:
-    """From the index; or from the tree alone, with ids in the place of names."""
+def _home(record: ImageRecord) -> str:
+    """Where an image lies in an ImageFolder tree, also one that lies in a shard."""
+    folder, _, name = record.file.rpartition("/")
+    if not folder.endswith(".tar"):
+        return record.file
+    return "/".join(part for part in (record.split, record.class_name, name) if part)
+
+
+def _records(protected: Path, index: Path | None, profile: Profile) -> list[ImageRecord]:
+    """From the index; or from the output alone, with ids in the place of names."""
     folder = index or default_index(protected)
     if index is not None or (folder / "images.csv").exists():
         return Index(folder).images()
+    if profile.layout == "shards":
+        return _shard_records(protected, profile)
     records = []
     for item in FolderSource(protected).items:
         path = PurePosixPath(item.path)
         if path.name != PROFILE_NAME:
             records.append(ImageRecord(item.path, path.stem, 0, item.split or "", item.label or "", "", 0, 0, 0))
+    return records
+
+
+def _shard_records(protected: Path, profile: Profile) -> list[ImageRecord]:
+    records = []
+    for split, shards in find_shards(protected).items():
+        for image in (image for shard in shards for image in read_shard(shard)):
+            name = image.class_id(profile.classes)
+            file = f"{image.shard.name}/{image.name}"
+            records.append(ImageRecord(file, image.id, 0, split or "", name or "", "", 0, 0, 0))
     return records
 
 

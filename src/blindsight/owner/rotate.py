@@ -3,11 +3,13 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from blindsight.algebra import SignedPermutation
 from blindsight.errors import CorruptDataError, ParameterError
 from blindsight.images import codec_versions, encode_image
 from blindsight.owner._job import Job, Progress, Task
+from blindsight.owner._layout import Sample, layout_tasks, layout_work, opener
 from blindsight.owner.ids import image_id
 from blindsight.owner.index import ImageRecord, Index, default_index, digest
 from blindsight.owner.keys import SecretKey
@@ -54,7 +56,8 @@ def rotate(
 
     Each image goes through one signed permutation, ``new @ old.inverse()``; the plain image exists neither on disk nor
     in memory. Lossless sets come out as if protected with the new key in the first place, except that augmented views
-    keep the crops that the old key drew; JPEG is decoded and encoded once more. Image ids, and opaque class ids, are
+    keep the crops that the old key drew, and that shards have no gaps where protect rejected an input; JPEG is decoded
+    and encoded once more. The layout stays. Image ids, and opaque class ids, are
     made anew, so that old and new files cannot be told to be the same by name. A provider that holds both sets can
     still relate them by content: have it delete the old one.
 
@@ -73,7 +76,7 @@ def rotate(
         WrongKeyError: the old key is another one.
         ParameterError: both keys are the same.
         OutputError: no index, or ``out`` is not ours to write to or inside ``protected``.
-        CorruptDataError: the index is damaged.
+        CorruptDataError: the index or a shard is damaged.
     """
     started = time.monotonic()
     if old_key == new_key:
@@ -82,10 +85,12 @@ def rotate(
     old = Protection(before, old_key)
     source_index = Index(index or default_index(protected))
     records, label = source_index.images(), source_index.label()
+    shard_size = source_index.shard_size() if before.layout == "shards" else 1
     ids = class_ids(new_key, sorted(source_index.classes().values()), before.opaque_classes)
     after = before.model_copy(update={"key_id": new_key.id, "classes": tuple(sorted(ids.values()))})
     new = Protection(after, new_key)
 
+    read = opener(protected, before)
     shared: dict[tuple[int, int], SignedPermutation] = {}
 
     def step(height: int, width: int, old_id: str, new_id: str) -> SignedPermutation:
@@ -100,12 +105,12 @@ def rotate(
 
     def work(task: Task) -> tuple[bytes, ImageRecord]:
         record, identifier = task.payload
-        pixels = read_blocks(protected, record, before)
+        pixels = read_blocks(read, record, before)
         changed = step(pixels.shape[0], pixels.shape[1], record.id, identifier).apply(pixels)
         data = encode_image(changed, after.codec)
         return data, replace(record, file=task.file, id=identifier, bytes=len(data))
 
-    tasks = []
+    samples = []
     for record in records:
         if record.class_name and record.class_name not in ids:
             raise CorruptDataError(
@@ -113,10 +118,9 @@ def rotate(
                 f"restore the index from a backup"
             )
         identifier = image_id(new_key, label, record.path, record.view)
-        folders = [part for part in (record.split, ids.get(record.class_name, "")) if part]
-        file = "/".join([*folders, identifier + after.codec.suffix])
-        tasks.append(Task(file, record.file, (record, identifier)))
-    description = {
+        class_id = ids.get(record.class_name)
+        samples.append(Sample(record.split or None, class_id, identifier, record.file, (record, identifier)))
+    description: dict[str, Any] = {
         "command": "rotate",
         "profile": after.model_dump(mode="json"),
         "from key": old_key.id,
@@ -124,8 +128,11 @@ def rotate(
         "inputs": digest(records),
         "libraries": codec_versions(after.codec),
     }
+    if after.layout == "shards":
+        description["shard size"] = shard_size
     target = new_index or default_index(out)
     with Job(out, target, description, resume=resume, inputs=protected) as job:
-        outcome = job.run(tasks, work, workers=workers, progress=progress)
+        tasks = layout_tasks(samples, after, new_key, shard_size)
+        outcome = job.run(tasks, layout_work(work, after), workers=workers, progress=progress)
         job.finish(outcome, {identifier: name for name, identifier in ids.items()}, after)
     return RotateReport(after, target, len(outcome.records), outcome.rejects, time.monotonic() - started)

@@ -20,6 +20,7 @@ from blindsight.errors import CorruptDataError, ImageError, ParameterError, Prof
 from blindsight.images import fit_image, read_image, read_protected
 from blindsight.profile import Profile
 from blindsight.provider.folders import DataFolder, stratified_holdout
+from blindsight.shards import ShardImage
 
 __all__ = ["EpochBatches", "ProtectedDataModule", "ProtectedFolder", "TensorLoader"]
 
@@ -31,7 +32,7 @@ class ProtectedFolder(Dataset[tuple[Tensor, int]]):
     """Images and labels of one split; item i is a uint8 tensor (C, H, W) and a class index.
 
     Args:
-        files: image files.
+        files: image files, or images in shards.
         labels: class index of each.
         profile: how the images are protected. Plain ones are fitted to ``size``; protected ones must have it already.
         size: (height, width) in pixels.
@@ -46,7 +47,7 @@ class ProtectedFolder(Dataset[tuple[Tensor, int]]):
 
     def __init__(
         self,
-        files: list[Path],
+        files: list[Path | ShardImage],
         labels: list[int],
         profile: Profile,
         size: tuple[int, int],
@@ -76,10 +77,10 @@ class ProtectedFolder(Dataset[tuple[Tensor, int]]):
         """One image as uint8 (H, W, C)."""
         path = self.files[index]
         try:
-            if self.profile.kind == "plain":
+            if self.profile.kind == "plain" and isinstance(path, Path):
                 pixels = read_image(path, channels=self.profile.channels, background=self.profile.background)
                 return fit_image(pixels, block_size=1, size=self.size, fit=self.profile.fit or "resize")
-            pixels = read_protected(path, channels=self.profile.channels)
+            pixels = _protected(path, self.profile)
         except ImageError as error:
             raise CorruptDataError(f"cannot use {path}: {error}") from None
         if pixels.shape[:2] != self.size:
@@ -111,6 +112,11 @@ class ProtectedFolder(Dataset[tuple[Tensor, int]]):
                 pool.shutdown(cancel_futures=True)
                 raise
         return images
+
+
+def _protected(file: Path | ShardImage, profile: Profile) -> np.ndarray:
+    source = file.read() if isinstance(file, ShardImage) else file
+    return read_protected(source, channels=profile.channels, name=str(file))
 
 
 class EpochBatches:
@@ -176,7 +182,7 @@ class TensorLoader:
 
 
 class ProtectedDataModule(pl.LightningDataModule):
-    """A folder that ``protect`` wrote, or a plain ImageFolder, as Lightning loaders of uint8 images and class indices.
+    """What ``protect`` wrote, or a plain ImageFolder, as Lightning loaders of uint8 images and class indices.
 
     Normalisation is the model's business (``(2 * x - 255) / 255``, mean = std = 0.5) and happens on its device.
 
@@ -220,7 +226,8 @@ class ProtectedDataModule(pl.LightningDataModule):
         self.size = self._resolve_size(profile, size)
         # What the model is made for: one size, and for plain images the way they were brought to it.
         fitting = profile.fit if profile.kind != "plain" else profile.fit or fit
-        self.profile = profile.model_copy(update={"size": self.size, "fit": fitting})
+        # How its data lay on disk is no fact of a model.
+        self.profile = profile.model_copy(update={"size": self.size, "fit": fitting, "layout": "folder"})
         self.held_out = False
         self._sets: dict[str, ProtectedFolder] = {}
 
@@ -235,7 +242,7 @@ class ProtectedDataModule(pl.LightningDataModule):
         if profile.kind == "plain":
             raise ParameterError("plain images of any size need a size to be brought to; give --img-size")
         files, _ = self.folder.files(self.folder.default_split("train"))
-        return read_protected(files[0], channels=profile.channels).shape[:2]  # type: ignore[return-value]
+        return _protected(files[0], profile).shape[:2]  # type: ignore[return-value]
 
     def setup(self, stage: str | None = None) -> None:
         """Lists and, where cached, decodes what the stage needs: ``fit`` train and val, ``test`` test."""
@@ -253,7 +260,7 @@ class ProtectedDataModule(pl.LightningDataModule):
         if stage in (None, "test") and "test" not in self._sets and "test" in self.folder.splits:
             self._sets["test"] = self._make(*self.folder.files("test"))
 
-    def _make(self, files: list[Path], labels: list[int]) -> ProtectedFolder:
+    def _make(self, files: list[Path | ShardImage], labels: list[int]) -> ProtectedFolder:
         return ProtectedFolder(
             files, labels, self.profile, self.size, cache=self.cache, threads=self.threads, progress=self.progress
         )
