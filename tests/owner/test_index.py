@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindsight.errors import CorruptDataError, OutputError
-from blindsight.owner.index import ImageRecord, Index, class_names, default_index, digest, record_line
+from blindsight.owner.index import ImageRecord, Index, class_names, default_index, digest
 from protect_helpers import refused
 
 RECORD = ImageRecord("a/x.png", "x", 0, "train", "a", "a/1.jpg", 40, 30, 999)
@@ -38,15 +38,6 @@ def test_class_names_come_back_whatever_is_in_them(tmp_path_factory, names):
     folder = tmp_path_factory.getbasetemp()
     Index(folder).write_classes(names)
     assert class_names(folder) == names
-
-
-@given(records)
-def test_a_line_of_the_journal_is_one_line_and_comes_back(record):
-    line = record_line(record)
-    assert line.endswith("\n")
-    assert line.isascii()
-    assert line.count("\n") == 1
-    assert ImageRecord(**json.loads(line)) == record
 
 
 def test_the_digest_tells_lists_of_records_apart_and_not_their_order():

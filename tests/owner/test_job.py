@@ -7,7 +7,8 @@ import pytest
 from job_helpers import DESCRIPTION, TASKS, run, unfinished, work
 
 from blindsight.errors import ImageError, OutputError
-from blindsight.owner._job import Job, Task, default_workers
+from blindsight.owner._job import Job, Task
+from blindsight.owner._parallel import default_workers
 from protect_helpers import refused, tree
 
 

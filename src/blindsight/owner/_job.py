@@ -13,26 +13,22 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from blindsight.errors import CorruptDataError, ImageError, OutputError
-from blindsight.owner.index import ImageRecord, Index, record_line
+from blindsight.owner._journal import Batch, Made, journal_line, read_journal
+from blindsight.owner._parallel import default_workers, in_parallel
+from blindsight.owner.index import ImageRecord, Index
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
 from blindsight.shards import INFO_NAME, info_json
 
-__all__ = ["Batch", "Job", "Outcome", "Progress", "Task", "default_workers"]
+__all__ = ["Job", "Outcome", "Progress", "Task", "Work"]
 
 #: Called with (images done, images in all).
 Progress = Callable[[int, int], None]
-
-
-def default_workers() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +48,6 @@ class Task:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What came of a task of several images.
-
-    Attributes:
-        records: the images in its file.
-        rejects: (path, reason) of inputs that are not.
-        size: bytes of the file; 0 where there is none, since nothing was left to put into it.
-    """
-
-    records: list[ImageRecord]
-    rejects: list[tuple[str, str]]
-    size: int
-
-
-Made = ImageRecord | Batch
 #: Makes the bytes of a file and the record of what is in it; an ImageError makes the input a reject.
 Work = Callable[[Task], tuple[bytes, Made]]
 
@@ -221,7 +201,7 @@ class Job:
             OutputError: no space left, or OUT cannot be written; what is done stays, for ``--resume``.
         """
         with no_space_means(self.out):
-            done = self._read_journal({task.file for task in tasks})
+            done = read_journal(self._journal, self.out, {task.file for task in tasks})
         resumed = sum(len(batch.records) for batch in done.values())
         rejects: list[tuple[str, str]] = []
         left = [task for task in tasks if task.file not in done]
@@ -239,14 +219,15 @@ class Job:
 
         workers = workers or default_workers()
         with no_space_means(self.out), self._journal.open("a", encoding="ascii") as journal:
-            for task, result in _in_parallel(left, make, workers):
+            for task, result in in_parallel(left, make, workers):
                 try:
                     made = result.result()
                 except ImageError as error:
                     rejects.append((task.path, str(error)))
                 else:
-                    done[task.file] = made if isinstance(made, Batch) else Batch([made], [], made.bytes)
-                    journal.write(record_line(made) if isinstance(made, ImageRecord) else _batch_line(task.file, made))
+                    batch = made if isinstance(made, Batch) else Batch([made], [], made.bytes)
+                    done[task.file] = batch
+                    journal.write(journal_line(task.file, batch))
                     journal.flush()
                 count += task.count
                 if progress:
@@ -260,28 +241,6 @@ class Job:
         with temporary.open("wb") as stream:
             stream.write(data)
         temporary.replace(self.out / file)
-
-    def _read_journal(self, wanted: set[str]) -> dict[str, Batch]:
-        """Files that earlier runs finished and that are still there. Cuts off a line that a kill left half-written."""
-        done: dict[str, Batch] = {}
-        if not self._journal.exists():
-            return done
-        whole = 0
-        with self._journal.open("rb") as journal:
-            for line in journal:
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    file, batch = _parsed(json.loads(line))
-                except (ValueError, TypeError, KeyError):
-                    raise CorruptDataError(f"{self._journal} is damaged; remove it to make all images again") from None
-                whole += len(line)
-                path = self.out / file
-                there = path.stat().st_size if path.is_file() else 0
-                if file in wanted and there == batch.size:
-                    done[file] = batch
-        os.truncate(self._journal, whole)
-        return done
 
     def finish(self, outcome: Outcome, classes: dict[str, str], profile: Profile | None) -> None:
         """Writes the index, then the profile, then takes the mark of incompleteness away.
@@ -307,44 +266,6 @@ class Job:
                     os.fsync(stream.fileno())
                 temporary.replace(self.out / PROFILE_NAME)
             shutil.rmtree(self._work_folder)
-
-
-def _batch_line(file: str, batch: Batch) -> str:
-    """A task of several images as one line of the journal; its rejects would not be met again on resuming."""
-    return json.dumps({"task": file, **asdict(batch)}) + "\n"
-
-
-def _parsed(line: dict[str, Any]) -> tuple[str, Batch]:
-    """A line of the journal: a file below OUT, and what is in it."""
-    if "task" not in line:
-        record = ImageRecord(**line)
-        return record.file, Batch([record], [], record.bytes)
-    records = [ImageRecord(**record) for record in line["records"]]
-    return line["task"], Batch(records, [(path, reason) for path, reason in line["rejects"]], line["size"])
-
-
-def _in_parallel(
-    tasks: Sequence[Task], make: Callable[[Task], Made], workers: int
-) -> Iterator[tuple[Task, "Future[Made]"]]:
-    """Results as they come, with few tasks in flight, so that memory does not grow with the data set."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="blindsight")
-    flying: dict[Future[Made], Task] = {}
-    try:
-        for task in tasks:
-            flying[pool.submit(make, task)] = task
-            if len(flying) >= 2 * workers:
-                yield from _landed(flying)
-        while flying:
-            yield from _landed(flying)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _landed(flying: "dict[Future[Made], Task]") -> "Iterator[tuple[Task, Future[Made]]]":
-    """Waits for the next results; failures come last, so that what is done is recorded before one ends the run."""
-    done, _ = wait(flying, return_when=FIRST_COMPLETED)
-    for future in sorted(done, key=lambda future: future.exception() is not None):
-        yield flying.pop(future), future
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from blindsight.errors import ImageError
-from blindsight.owner._job import Batch, Made, Task, Work
+from blindsight.owner._job import Task, Work
+from blindsight.owner._journal import Batch, Made
 from blindsight.owner.index import ImageRecord
 from blindsight.owner.keys import SecretKey
 from blindsight.profile import Profile

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from blindsight.errors import CorruptDataError, OutputError
 
-__all__ = ["ImageRecord", "Index", "class_names", "default_index", "digest", "record_line"]
+__all__ = ["ImageRecord", "Index", "class_names", "default_index", "digest"]
 
 T = TypeVar("T")
 
@@ -182,14 +182,9 @@ def _record(row: dict[str, str]) -> ImageRecord:
     return ImageRecord(**text, view=view, height=height, width=width, bytes=size)
 
 
-def record_line(record: ImageRecord) -> str:
-    """A record as one line of the journal."""
-    return json.dumps(asdict(record), ensure_ascii=True) + "\n"
-
-
 def digest(records: Iterable[ImageRecord]) -> str:
     """Tells one list of records from another, for the resume check."""
-    lines = sorted(record_line(record) for record in records)
+    lines = sorted(json.dumps(asdict(record)) + "\n" for record in records)
     return f"{len(lines)} images, {hashlib.sha256(''.join(lines).encode()).hexdigest()[:32]}"
 
 
