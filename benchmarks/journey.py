@@ -158,6 +158,7 @@ def plot(rows: list[dict[str, object]], title: str, path: Path) -> None:
             label = f"{row['protection']}: {100 * row['top1']:.1f} % on test images"
             axis.plot(*zip(*points, strict=True), marker="o", ms=3, color=colors[row["protection"]], label=label)
         axis.set(title=model, xlabel="epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)
     axes[0][0].set_ylabel("training loss")
