@@ -58,3 +58,12 @@ def test_bfloat16_is_near() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         rough = model(x)
     torch.testing.assert_close(rough.float(), model(x), atol=0.05, rtol=0.05)
+
+
+def test_a_prediction_before_a_training_in_one_process_does_not_break_it() -> None:
+    placement.cache_clear()
+    model = ConvMixer(8, 1, 3, patch_size=4, num_classes=2)
+    x = torch.randn(2, 3, 16, 16)
+    with torch.inference_mode():
+        model.eval()(x)
+    model.train()(x).sum().backward()

@@ -18,6 +18,7 @@ MAX_POSITIONS = 256
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(mode=False)  # kept for later calls, which may train
 def placement(height: int, width: int, kernel: int, dtype: torch.dtype) -> Tensor:
     """(P * P, k * k) of zeros and ones: which weight joins source position j to destination i, at row j * P + i."""
     radius = kernel // 2
