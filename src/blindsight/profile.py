@@ -155,7 +155,11 @@ class Profile(BaseModel):
         path = folder / PROFILE_NAME
         if not path.exists():
             return None
-        return cls.from_json(path.read_bytes(), origin=str(path))
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise ProfileError(f"cannot read {path}: {error.strerror}; restore it, or protect again") from None
+        return cls.from_json(text, origin=str(path))
 
     def require_same_protection(self, other: "Profile", mine: str, theirs: str) -> None:
         """Refuses to mix data or models of different protections.

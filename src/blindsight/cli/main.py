@@ -80,11 +80,16 @@ def main(arguments: list[str] | None = None) -> None:
     except BlindsightError as error:
         _fail(f"error: {error}")
     except (_InterruptError, KeyboardInterrupt):
-        _fail("interrupted; what is finished is kept, and the same command with --resume goes on")
+        _fail("interrupted; protect, reveal, rotate and train keep what is finished and go on with --resume")
+    except MemoryError:
+        _fail("error: out of memory; use fewer --workers, a smaller --batch-size or smaller images")
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does; Python must not complain while closing the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a path too long, a folder that may not be listed, a disk that fails
+        where = f" {error.filename}" if error.filename else ""
+        _fail(f"error: cannot use{where}: {error.strerror or error}; check the path, its permissions and the disk")
 
 
 def _fail(message: str) -> None:
