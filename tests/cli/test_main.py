@@ -92,11 +92,46 @@ def test_an_error_is_one_line_and_status_1(run, monkeypatch):
 
 
 def test_ctrl_c_is_one_line_and_status_1(run, monkeypatch):
-    line = "interrupted; what is finished is kept, and the same command with --resume goes on\n"
+    line = "interrupted; protect, reveal, rotate and train keep what is finished and go on with --resume\n"
     command(monkeypatch, raises(KeyboardInterrupt))
     assert run("reveal out back") == (1, "", line)
     monkeypatch.setattr(module, "app", lambda _: raises(KeyboardInterrupt)())
     assert run("reveal out back") == (1, "", line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "protect {0} out --key k",
+        "reveal {0} back --key k",
+        "train {0} --out run",
+        "train . --out {0}",
+        "evaluate {0} .",
+    ],
+)
+def test_a_path_that_cannot_exist_is_one_line(run, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    assert run("key new k")[0] == 0
+    status, out, err = run(line.format("x" * 300))
+    assert (status, out) == (1, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_no_memory_left_is_one_line(run, monkeypatch):
+    command(monkeypatch, raises(MemoryError()))
+    status, _, err = run("reveal out back")
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.startswith("error: out of memory")
+
+
+def test_a_profile_that_is_a_folder_is_one_line(run, tmp_path):
+    (tmp_path / "out/profile.json").mkdir(parents=True)
+    status, _, err = run(f"train {tmp_path / 'out'} --out {tmp_path / 'run'}")
+    assert status == 1
+    assert err.startswith(f"error: cannot read {tmp_path / 'out/profile.json'}")
+    assert err.count("\n") == 1
 
 
 def test_a_defect_of_ours_is_not_hidden(monkeypatch):
@@ -154,7 +189,10 @@ def test_ctrl_c_in_the_middle_of_protecting(tmp_path):
     out, err = process.communicate()
     if process.returncode:  # else it was quicker than the signal
         assert process.returncode == 1
-        assert (out, err) == ("", "interrupted; what is finished is kept, and the same command with --resume goes on\n")
+        assert (out, err) == (
+            "",
+            "interrupted; protect, reveal, rotate and train keep what is finished and go on with --resume\n",
+        )
         assert (tmp_path / "out/.incomplete").is_dir()
         assert not (tmp_path / "out/profile.json").exists()
         with pytest.raises(SystemExit) as caught:

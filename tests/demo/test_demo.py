@@ -56,6 +56,10 @@ def test_demo_leaves_what_the_commands_would(report) -> None:
     said = "\n".join(lines)
     for command in ("key new", "protect", "train", "reveal"):
         assert f"blindsight {command}" in said
+    recipe = folder / "vit-recipe.json"
+    assert f"--recipe {recipe}" in said
+    made_with = json.loads((folder / "runs" / "vit-protected" / "recipe.json").read_text())["config"]
+    assert json.loads(recipe.read_text()).items() <= made_with.items()
     json.dumps(made.as_json())
 
 
@@ -82,7 +86,7 @@ def test_page_is_whole_self_contained_and_honest(report) -> None:
     assert not re.search(r"\{\{|\{%", text)
 
 
-def test_a_wrong_key_gives_another_picture_and_the_right_one_the_same_accuracy_as_evaluate(report) -> None:
+def test_the_right_key_gives_the_accuracy_that_evaluate_gives(report) -> None:
     from blindsight.nets.runs import load_run
     from blindsight.provider.evaluation import evaluate
 

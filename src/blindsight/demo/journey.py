@@ -1,5 +1,6 @@
 """The demo, step by step: key, protect, train on plain and on protected images, measure, show."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -173,12 +174,16 @@ def run_demo(
     plain_test = [np.asarray(Image.open(path)) for path in test]
     truth = np.array([int(path.parent.name) for path in test])
     for number, (name, epochs) in enumerate(scale.epochs.items()):
+        # The last epoch counts: a held-out part would be small, and choosing by the test images would flatter.
+        recipe = {**RECIPES[name], "epochs": epochs, "holdout": 0.0, "seed": 1}
+        recipe_file = folder / f"{name.lower()}-recipe.json"
+        recipe_file.write_text(json.dumps(recipe, indent=1) + "\n")
         say(
             f"{4 + number}. A {name} learns, once from the plain digits, once from the protected ones:\n"
-            f"   blindsight train {protected} --model {RECIPES[name]['model']} --epochs {epochs} "
+            f"   blindsight train {protected} --recipe {recipe_file} "
             f"--out {folder / 'runs' / (name.lower() + '-protected')}"
         )
-        rows.append(_train_and_measure(name, epochs, folder, key, plain_test, truth, progress))
+        rows.append(_train_and_measure(name, recipe, folder, key, plain_test, truth, progress))
 
     say(
         f"{4 + len(rows)}. The photograph, there and back:\n"
@@ -200,7 +205,7 @@ def run_demo(
 
 def _train_and_measure(
     name: str,
-    epochs: int,
+    recipe: dict[str, Any],
     folder: Path,
     key: SecretKey,
     images: list[NDArray[np.uint8]],
@@ -211,8 +216,7 @@ def _train_and_measure(
     from blindsight.provider.recipe import TrainConfig
     from blindsight.provider.training import train
 
-    # The last epoch counts: a held-out part would be small, and choosing by the test images would flatter.
-    config = TrainConfig.make({**RECIPES[name], "epochs": epochs, "holdout": 0.0, "seed": 1})
+    config = TrainConfig.make(recipe)
     accuracy, seconds, wrong = {}, {}, []
     for kind, data in (("plain", folder / "digits"), ("protected", folder / "protected")):
         out = folder / "runs" / f"{name.lower()}-{kind}"
@@ -220,7 +224,7 @@ def _train_and_measure(
         if progress is None:
             train(data, out, config)
         else:
-            with progress(f"{name}, {kind}", epochs) as shown:
+            with progress(f"{name}, {kind}", config.epochs) as shown:
                 train(data, out, config, progress=shown)
         seconds[kind] = time.monotonic() - before
         run = load_run(out)
