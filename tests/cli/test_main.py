@@ -55,6 +55,14 @@ def test_the_help_of_every_command_has_an_example(run, command):
     assert f"Example: blindsight {command}" in re.sub(r"\s+", " ", out)
 
 
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [("protect", "[default: resize where --size is given, else pad]"), ("train", "[default: vit_micro_patch4_32]")],
+)
+def test_help_shows_the_defaults_that_are_worked_out_later(run, command, default):
+    assert default in re.sub(r"[\s│]+", " ", run(f"{command} --help")[1])
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, "key"])
 def test_no_command_calls_anything_secure(run, command):
     words = re.findall(r"\w+", run(f"{command} --help")[1].lower())

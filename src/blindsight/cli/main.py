@@ -42,6 +42,7 @@ app = typer.Typer(
     "Begin with: blindsight demo",
     epilog="The protection is visual obfuscation, not cryptography: README.md says what breaks it.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # reflows the paragraphs of docstrings
     add_completion=False,
     pretty_exceptions_enable=False,
 )

@@ -17,7 +17,7 @@ __all__ = ["preview", "protect", "reveal", "rotate"]
 REJECTED = 3
 IndexOption = Annotated[
     Path | None,
-    typer.Option("--index", help="Folder for what only you may know (names, classes, sizes). [default: OUT.owner]"),
+    typer.Option("--index", help="Folder for what only you may know (names, classes, sizes). \\[default: OUT.owner]"),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Finish a run that was interrupted.")]
 
@@ -35,7 +35,7 @@ def protect(
         str | None, typer.Option(help="Instead of PHOTOS: a torchvision set by name (cifar10, imagenette, ...).")
     ] = None,
     data_root: Annotated[
-        Path | None, typer.Option(help="Where torchvision sets lie. [default: ~/.cache/blindsight]")
+        Path | None, typer.Option(help="Where torchvision sets lie. \\[default: ~/.cache/blindsight]")
     ] = None,
     download: Annotated[bool, typer.Option("--download", help="Let torchvision download what is missing.")] = False,
     key: KeyOption = None,
@@ -43,21 +43,21 @@ def protect(
     parameter: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the scheme, NAME=VALUE.")] = None,
     block_size: Annotated[int, typer.Option(min=1, help="Side of the blocks in pixels.")] = 16,
     size: Annotated[
-        str | None, typer.Option(help="Bring every image to this size: 224 or HEIGHTxWIDTH. [default: its own]")
+        str | None, typer.Option(help="Bring every image to this size: 224 or HEIGHTxWIDTH. \\[default: its own]")
     ] = None,
     fit: Annotated[
         str | None,
         typer.Option(
-            help="How: pad (reveal undoes it), crop or resize. [default: resize where --size is given, else pad]"
+            help="How: pad (reveal undoes it), crop or resize. \\[default: resize where --size is given, else pad]"
         ),
     ] = None,
     gray: Annotated[bool, typer.Option("--gray", help="Make all images grayscale.")] = False,
     background: Annotated[str, typer.Option(help="Colour under transparent pixels.")] = "#ffffff",
     image_format: Annotated[str, typer.Option("--format", help="png, webp (both lossless) or jpeg.")] = "png",
-    quality: Annotated[int | None, typer.Option(min=1, max=100, help="JPEG quality. [default: 90]")] = None,
+    quality: Annotated[int | None, typer.Option(min=1, max=100, help="JPEG quality. \\[default: 90]")] = None,
     subsampling: Annotated[
         str | None,
-        typer.Option(help="JPEG chroma subsampling: 4:4:4, or 4:2:0 with blocks of 16, 32, ... [default: 4:4:4]"),
+        typer.Option(help="JPEG chroma subsampling: 4:4:4, or 4:2:0 with blocks of 16, 32, ... \\[default: 4:4:4]"),
     ] = None,
     allow_lossy: Annotated[bool, typer.Option("--allow-lossy", help="Allow JPEG for schemes that it damages.")] = False,
     key_scope: Annotated[
@@ -73,9 +73,10 @@ def protect(
     layout: Annotated[
         str, typer.Option(help="folder (an image folder) or shards (WebDataset tar files, many images each).")
     ] = "folder",
-    shard_size: Annotated[int | None, typer.Option(min=1, help="Images a shard. [default: 1000]")] = None,
+    shard_size: Annotated[int | None, typer.Option(min=1, help="Images a shard. \\[default: 1000]")] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Data-set label, part of every image id. [default: the folder's name]")
+        str | None,
+        typer.Option("--name", help="Data-set label, part of every image id. \\[default: the folder's name]"),
     ] = None,
     max_pixels: Annotated[int, typer.Option(min=1, help="Reject larger images.")] = 100_000_000,
     index: IndexOption = None,
@@ -161,7 +162,9 @@ def preview(
     photo: Annotated[Path, typer.Argument(help="An image file.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path("preview.png"),
     key: KeyOption = None,
-    scheme: Annotated[list[str] | None, typer.Option(help="Only this scheme; may be repeated. [default: all]")] = None,
+    scheme: Annotated[
+        list[str] | None, typer.Option(help="Only this scheme; may be repeated. \\[default: all]")
+    ] = None,
     block_size: Annotated[int, typer.Option(min=1, help="Side of the blocks in pixels.")] = 16,
 ) -> None:
     """Draw every scheme beside the plain image, to see what each leaves visible.
@@ -235,8 +238,8 @@ def rotate(
     new: Annotated[Path, typer.Argument(help="Where it goes under the new key.", show_default=False)],
     key: KeyOption = None,
     new_key: Annotated[Path | None, typer.Option(help="Key file to change to; its primary key is used.")] = None,
-    index: Annotated[Path | None, typer.Option(help="The owner's index of OUT. [default: OUT.owner]")] = None,
-    new_index: Annotated[Path | None, typer.Option(help="The owner's index of NEW. [default: NEW.owner]")] = None,
+    index: Annotated[Path | None, typer.Option(help="The owner's index of OUT. \\[default: OUT.owner]")] = None,
+    new_index: Annotated[Path | None, typer.Option(help="The owner's index of NEW. \\[default: NEW.owner]")] = None,
     workers: Workers = 0,
     resume: Resume = False,
     as_json: AsJson = False,

@@ -19,7 +19,7 @@ __all__ = ["evaluate", "predict", "train"]
 MODEL, LEARNING, AUGMENTATION, MACHINE = "Model and images", "Learning", "Augmentation", "Machine and output"
 Run_ = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that train wrote.", show_default=False)]
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1, ...  [default: a GPU where there is one]", show_default=False)
+    str | None, typer.Option(help="cpu, cuda, cuda:1, ...  \\[default: a GPU where there is one]", show_default=False)
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads for decoding and arithmetic.", show_default=False)]
 
@@ -32,51 +32,56 @@ def train(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="What protect wrote, or a plain ImageFolder.")],
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder to write; new or empty.")],
     model: Annotated[
-        str | None, _o("Any timm model, or a preset such as vit_tiny_patch4_32. [default: vit_micro_patch4_32]", MODEL)
+        str | None,
+        _o("Any timm model, or a preset such as vit_tiny_patch4_32. \\[default: vit_micro_patch4_32]", MODEL),
     ] = None,
     pretrained: Annotated[bool | None, _o("Start from timm's weights for that model.", MODEL, "--pretrained")] = None,
     checkpoint: Annotated[
         Path | None, _o("Start from this file of weights (safetensors or PyTorch).", MODEL, metavar="FILE")
     ] = None,
     img_size: Annotated[
-        str | None, _o("Size that plain images are brought to: 224 or HEIGHTxWIDTH. [default: the model's]", MODEL)
+        str | None, _o("Size that plain images are brought to: 224 or HEIGHTxWIDTH. \\[default: the model's]", MODEL)
     ] = None,
-    fit: Annotated[str | None, _o("How plain images get there: resize, crop or pad. [default: resize]", MODEL)] = None,
-    epochs: Annotated[int | None, _o("Passes over the images. [default: 20]", LEARNING)] = None,
-    batch_size: Annotated[int | None, _o("Images per step and device. [default: 128]", LEARNING)] = None,
-    opt: Annotated[str | None, _o("Optimiser, any that timm knows. [default: adamw]", LEARNING)] = None,
-    lr: Annotated[float | None, _o("Peak learning rate. [default: 0.001]", LEARNING)] = None,
+    fit: Annotated[
+        str | None, _o("How plain images get there: resize, crop or pad. \\[default: resize]", MODEL)
+    ] = None,
+    epochs: Annotated[int | None, _o("Passes over the images. \\[default: 20]", LEARNING)] = None,
+    batch_size: Annotated[int | None, _o("Images per step and device. \\[default: 128]", LEARNING)] = None,
+    opt: Annotated[str | None, _o("Optimiser, any that timm knows. \\[default: adamw]", LEARNING)] = None,
+    lr: Annotated[float | None, _o("Peak learning rate. \\[default: 0.001]", LEARNING)] = None,
     weight_decay: Annotated[
-        float | None, _o("Not for biases, norms and position embeddings. [default: 0.05]", LEARNING)
+        float | None, _o("Not for biases, norms and position embeddings. \\[default: 0.05]", LEARNING)
     ] = None,
-    momentum: Annotated[float | None, _o("For optimisers that have one. [default: 0.9]", LEARNING)] = None,
-    opt_eps: Annotated[float | None, _o("Epsilon of the optimiser. [default: its own]", LEARNING)] = None,
-    sched: Annotated[str | None, _o("cosine, onecycle or constant. [default: cosine]", LEARNING)] = None,
+    momentum: Annotated[float | None, _o("For optimisers that have one. \\[default: 0.9]", LEARNING)] = None,
+    opt_eps: Annotated[float | None, _o("Epsilon of the optimiser. \\[default: its own]", LEARNING)] = None,
+    sched: Annotated[str | None, _o("cosine, onecycle or constant. \\[default: cosine]", LEARNING)] = None,
     warmup_epochs: Annotated[
-        float | None, _o("Linear warm-up. [default: a tenth of the epochs, at most 5]", LEARNING)
+        float | None, _o("Linear warm-up. \\[default: a tenth of the epochs, at most 5]", LEARNING)
     ] = None,
-    min_lr: Annotated[float | None, _o("End of the schedule, as a part of --lr. [default: 0]", LEARNING)] = None,
-    smoothing: Annotated[float | None, _o("Label smoothing. [default: 0.1]", LEARNING)] = None,
-    clip_grad: Annotated[float | None, _o("Largest norm of the gradient; 0 is off. [default: 1]", LEARNING)] = None,
+    min_lr: Annotated[float | None, _o("End of the schedule, as a part of --lr. \\[default: 0]", LEARNING)] = None,
+    smoothing: Annotated[float | None, _o("Label smoothing. \\[default: 0.1]", LEARNING)] = None,
+    clip_grad: Annotated[float | None, _o("Largest norm of the gradient; 0 is off. \\[default: 1]", LEARNING)] = None,
     ema: Annotated[
-        float | None, _o("Decay of the weights' moving average, e.g. 0.999; 0 is off. [default: 0]", LEARNING)
+        float | None, _o("Decay of the weights' moving average, e.g. 0.999; 0 is off. \\[default: 0]", LEARNING)
     ] = None,
     holdout: Annotated[
-        float | None, _o("Part held out for validation where there is no val split. [default: 0.1]", LEARNING)
+        float | None, _o("Part held out for validation where there is no val split. \\[default: 0.1]", LEARNING)
     ] = None,
-    seed: Annotated[int | None, _o("Of everything random. [default: 42]", LEARNING)] = None,
-    mixup: Annotated[float | None, _o("Alpha of mixup; 0 is off. [default: 0]", AUGMENTATION)] = None,
+    seed: Annotated[int | None, _o("Of everything random. \\[default: 42]", LEARNING)] = None,
+    mixup: Annotated[float | None, _o("Alpha of mixup; 0 is off. \\[default: 0]", AUGMENTATION)] = None,
     cutmix: Annotated[
-        float | None, _o("Alpha of CutMix on whole encrypted blocks; 0 is off. [default: 0]", AUGMENTATION)
+        float | None, _o("Alpha of CutMix on whole encrypted blocks; 0 is off. \\[default: 0]", AUGMENTATION)
     ] = None,
-    mix_prob: Annotated[float | None, _o("Part of batches to mix. [default: 1]", AUGMENTATION)] = None,
-    reprob: Annotated[float | None, _o("Part of images to erase whole blocks from. [default: 0]", AUGMENTATION)] = None,
-    precision: Annotated[str | None, _o("32-true, bf16-mixed, 16-mixed or auto. [default: auto]", MACHINE)] = None,
-    accelerator: Annotated[str | None, _o("auto, cpu, gpu or mps. [default: auto]", MACHINE)] = None,
-    devices: Annotated[int | None, _o("Processes, one device each (DDP). [default: 1]", MACHINE)] = None,
-    threads: Annotated[int | None, _o("Threads for decoding and arithmetic. [default: torch's]", MACHINE)] = None,
+    mix_prob: Annotated[float | None, _o("Part of batches to mix. \\[default: 1]", AUGMENTATION)] = None,
+    reprob: Annotated[
+        float | None, _o("Part of images to erase whole blocks from. \\[default: 0]", AUGMENTATION)
+    ] = None,
+    precision: Annotated[str | None, _o("32-true, bf16-mixed, 16-mixed or auto. \\[default: auto]", MACHINE)] = None,
+    accelerator: Annotated[str | None, _o("auto, cpu, gpu or mps. \\[default: auto]", MACHINE)] = None,
+    devices: Annotated[int | None, _o("Processes, one device each (DDP). \\[default: 1]", MACHINE)] = None,
+    threads: Annotated[int | None, _o("Threads for decoding and arithmetic. \\[default: torch's]", MACHINE)] = None,
     cache: Annotated[
-        str | None, _o("Keep decoded images in memory: ram, none or auto (below 4 GB). [default: auto]", MACHINE)
+        str | None, _o("Keep decoded images in memory: ram, none or auto (below 4 GB). \\[default: auto]", MACHINE)
     ] = None,
     tensorboard: Annotated[
         bool | None, _o("Also write TensorBoard files; metrics.csv is always written.", MACHINE, "--tensorboard")
@@ -129,7 +134,7 @@ def evaluate(
     run: Run_,
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled images with the run's protection.")],
     split: Annotated[
-        str | None, typer.Option(help="train, val or test. [default: test, else val, else all]", show_default=False)
+        str | None, typer.Option(help="train, val or test. \\[default: test, else val, else all]", show_default=False)
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Also write the JSON object here.", show_default=False)
