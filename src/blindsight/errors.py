@@ -43,7 +43,7 @@ class UnknownNameError(ParameterError):
         elif len(known) <= 20:
             hint = "known: " + ", ".join(known)
         else:
-            hint = f"{len(known)} are known"
+            hint = f"none of the {len(known)} known ones is like it; look the name up"
         return cls(f"unknown {what} '{name}'; {hint}")
 
 
