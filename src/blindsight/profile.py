@@ -12,10 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from blindsight.errors import OutputError, ProfileError, ProfileMismatchError
 
-__all__ = ["INCOMPLETE_MARKER", "PROFILE_NAME", "Codec", "Profile"]
+__all__ = ["INCOMPLETE_MARKER", "PROFILE_NAME", "SPLITS", "Codec", "Profile"]
 
 PROFILE_NAME = "profile.json"
 INCOMPLETE_MARKER = ".incomplete"
+
+#: Folder names that mean a split, in lower case, and the split they mean.
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 Scalar = bool | int | float | str
 Positive = Annotated[int, Field(gt=0)]

@@ -51,6 +51,52 @@ def test_litter_is_ignored(protected: Path) -> None:
     assert len(DataFolder.open(protected).files("train")[0]) == 36
 
 
+def test_hidden_folders_are_ignored(protected: Path) -> None:
+    before = DataFolder.open(protected).files("train")
+    for folder in (".git", "train/.thumbnails", "train/ant/.thumbnails"):
+        (protected / folder).mkdir()
+        (protected / folder / "a.png").write_text("")
+    for name in (".DS_Store", "desktop.ini", "train/Thumbs.db"):
+        (protected / name).write_text("")
+    assert DataFolder.open(protected).files("train") == before
+
+
+def test_splits_have_the_names_that_protect_knows(write_folder: Callable[..., Path]) -> None:
+    folder = DataFolder.open(write_folder(splits=("Training", "valid", "validation", "test")))
+    assert folder.splits == ("train", "val", "test")
+    assert [len(folder.files(split)[0]) for split in folder.splits] == [36, 72, 36]
+    files, labels = folder.files("val")
+    assert labels == sorted(labels)
+    assert {path.parent.parent.name for path in files} == {"valid", "validation"}
+
+
+def test_folders_beside_splits_are_not_skipped(protected: Path) -> None:
+    (protected / "extra" / "ant").mkdir(parents=True)
+    with pytest.raises(CorruptDataError, match=r"folders of splits \(test\) and others \(extra\) side by side"):
+        DataFolder.open(protected)
+
+
+@pytest.mark.parametrize("place", [".", "train"])
+def test_loose_files_are_not_skipped(protected: Path, place: str) -> None:
+    (protected / place / "loose.png").write_text("")
+    with pytest.raises(CorruptDataError, match=r"loose\.png lies outside the class folders"):
+        DataFolder.open(protected)
+
+
+def test_links_to_folders_are_not_skipped(protected: Path) -> None:
+    (protected / "train" / "ant" / "more").symlink_to(protected / "test" / "ant")
+    with pytest.raises(CorruptDataError, match="more is a link to a folder"):
+        DataFolder.open(protected).files("train")
+
+
+def test_a_split_of_an_unfinished_protection_is_refused(protected: Path) -> None:
+    # The profile comes last: until then the split would look like a plain folder.
+    (protected / "profile.json").unlink()
+    (protected / ".incomplete").touch()
+    with pytest.raises(OutputError, match="incomplete; finish it first"):
+        DataFolder.open(protected / "train")
+
+
 def test_empty_and_missing_and_incomplete_folders(protected: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CorruptDataError, match="has no class folders"):

@@ -1,21 +1,26 @@
-"""What lies in a data folder or in its shards: profile, splits, classes and files. Needs no torch."""
+"""What lies in a data folder or in its shards: profile, splits, classes and files. Needs no torch.
 
+Nothing is skipped in silence but what programs leave behind: hidden files and folders, ``Thumbs.db``, ``desktop.ini``.
+Anything else that is no image in a class folder is an error that names it.
+"""
+
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from blindsight.errors import CorruptDataError, ParameterError, ProfileMismatchError
-from blindsight.profile import PROFILE_NAME, Profile
+from blindsight.errors import CorruptDataError, OutputError, ParameterError, ProfileMismatchError
+from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, SPLITS, Profile
 from blindsight.shards import ShardImage, find_shards, read_shard
 
-__all__ = ["SPLITS", "DataFolder", "stratified_holdout"]
+__all__ = ["DataFolder", "stratified_holdout"]
 
-SPLITS = ("train", "val", "test")
 PROTECTED_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 PLAIN_SUFFIXES = PROTECTED_SUFFIXES | {".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-# What file managers leave behind; everything else in a class folder has to be an image.
+# What file managers leave behind, besides hidden files.
 LITTER = frozenset({"thumbs.db", "desktop.ini"})
 
 
@@ -26,7 +31,8 @@ class DataFolder:
     Attributes:
         root: the folder.
         profile: its profile; made up for a plain folder, with the sorted folder names as classes.
-        splits: the splits there are, of train, val and test; empty where classes lie at the root.
+        splits: the splits there are, of train, val and test, whose folders may have the other names that ``protect``
+            knows too (``valid``, ``validation``, ``training``); empty where classes lie at the root.
         described: False where there is no ``profile.json`` (a plain folder).
     """
 
@@ -46,19 +52,24 @@ class DataFolder:
         Raises:
             OutputError: the folder is missing, or its protection has not finished.
             ProfileError: the profile is malformed.
-            CorruptDataError: there are no class folders, or the profile names no classes.
+            CorruptDataError: there are no class folders, the profile names no classes, splits and other folders lie
+                side by side, or a file lies outside the class folders.
         """
         profile = Profile.of_folder(root)
-        if profile is None and root.resolve().name in SPLITS and (root.resolve().parent / PROFILE_NAME).exists():
-            profile = Profile.of_folder(root.resolve().parent)
+        whole = root.resolve().parent if root.resolve().name.lower() in SPLITS else None
+        # The profile is written last: an unfinished protection is known by its marker alone.
+        if whole is not None and (whole / INCOMPLETE_MARKER).exists():
+            raise OutputError(f"{root} is part of {whole}, which is incomplete; finish it first, with --resume")
+        if profile is None and whole is not None and (whole / PROFILE_NAME).exists():
+            profile = Profile.of_folder(whole)
         if profile is not None and profile.layout == "shards":
             if not profile.classes:
                 raise CorruptDataError(f"the profile of {root} names no classes: the images are unlabelled")
             shards = find_shards(root)
-            return cls(root, profile, tuple(name for name in SPLITS if name in shards), True)
-        splits = tuple(name for name in SPLITS if (root / name).is_dir())
-        tops = [root / name for name in splits] or [root]
-        names = sorted({p.name for top in tops for p in top.iterdir() if p.is_dir() and not p.name.startswith(".")})
+            return cls(root, profile, _in_order(shards), True)
+        tops = _tops(root)
+        splits = _in_order(tops)
+        names = sorted({folder.name for of_split in tops.values() for top in of_split for folder in _folders(top)})
         if not names:
             raise CorruptDataError(f"{root} has no class folders; expected {root.name}/[train/]CLASS/IMAGE")
         described = profile is not None
@@ -86,7 +97,7 @@ class DataFolder:
         """Image files in a fixed order, by class and id whatever the layout, and the class index of each.
 
         Args:
-            split: a sub-folder, or None for the root.
+            split: train, val or test, or None for the root.
             classes: the class ids in index order; None takes the profile's.
 
         Raises:
@@ -95,23 +106,21 @@ class DataFolder:
         """
         if self.profile.layout == "shards":
             return self._shard_images(split, classes if classes is not None else self.profile.classes)
-        top = self.root / split if split else self.root
+        tops = _tops(self.root)[split]
         index = {name: k for k, name in enumerate(classes if classes is not None else self.profile.classes)}
         suffixes = PLAIN_SUFFIXES if self.profile.kind == "plain" else PROTECTED_SUFFIXES
         files: list[Path | ShardImage] = []
         labels: list[int] = []
-        for folder in sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        for folder in sorted((f for top in tops for f in _folders(top)), key=lambda folder: (folder.name, folder)):
             if folder.name not in index:
                 raise _unknown(str(folder), index)
-            for path in sorted(folder.rglob("*")):
-                if path.name.startswith(".") or path.name.lower() in LITTER or path.is_dir():
-                    continue
+            for path in sorted(_files_below(folder)):
                 if path.suffix.lower() not in suffixes:
                     raise CorruptDataError(f"{path} is not an image; remove it (nothing is skipped in silence)")
                 files.append(path)
                 labels.append(index[folder.name])
         if not files:
-            raise CorruptDataError(f"{top} holds no images; expected CLASS/IMAGE{'|'.join(sorted(suffixes))}")
+            raise CorruptDataError(f"{tops[0]} holds no images; expected CLASS/IMAGE{'|'.join(sorted(suffixes))}")
         return files, labels
 
     def _shard_images(self, split: str | None, classes: tuple[str, ...]) -> tuple[list[Path | ShardImage], list[int]]:
@@ -128,6 +137,63 @@ class DataFolder:
             raise CorruptDataError(f"the shards of {self.root} hold no images")
         found.sort(key=lambda entry: entry[:2])
         return [image for _, _, image in found], [index[name] for name, _, _ in found]
+
+
+def _in_order(splits: dict[str | None, list[Path]]) -> tuple[str, ...]:
+    return tuple(name for name in ("train", "val", "test") if name in splits)
+
+
+def _is_litter(name: str) -> bool:
+    return name.startswith(".") or name.lower() in LITTER
+
+
+def _tops(root: Path) -> dict[str | None, list[Path]]:
+    """Split -> the folders that hold its class folders; None for a folder without splits.
+
+    Raises:
+        CorruptDataError: folders of splits and others lie side by side.
+    """
+    folders = _folders(root)
+    splits = [folder for folder in folders if folder.name.lower() in SPLITS]
+    if not splits:
+        return {None: [root]}
+    others = [folder.name for folder in folders if folder not in splits]
+    if others:
+        raise CorruptDataError(
+            f"{root} has folders of splits ({splits[0].name}) and others ({', '.join(others[:5])}) side by side; "
+            f"move the others out"
+        )
+    tops: dict[str | None, list[Path]] = {}
+    for folder in splits:
+        tops.setdefault(SPLITS[folder.name.lower()], []).append(folder)
+    return tops
+
+
+def _folders(top: Path) -> list[Path]:
+    """The folders in a folder that holds folders only, sorted.
+
+    Raises:
+        CorruptDataError: there is a file besides.
+    """
+    found = []
+    for path in sorted(top.iterdir()):
+        if _is_litter(path.name) or path.name == PROFILE_NAME:
+            continue
+        if not path.is_dir():
+            raise CorruptDataError(
+                f"{path} lies outside the class folders; move it into one, or out (nothing is skipped in silence)"
+            )
+        found.append(path)
+    return found
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_litter(name)]
+        for name in folders:
+            if Path(place, name).is_symlink():  # could lead round in a circle
+                raise CorruptDataError(f"{Path(place, name)} is a link to a folder; put the folder itself there")
+        yield from (Path(place, name) for name in names if not _is_litter(name))
 
 
 def _unknown(what: str, index: dict[str, int]) -> ProfileMismatchError:

@@ -20,6 +20,7 @@ from blindsight.provider.callbacks import BEST_NAME, LAST_NAME, EpochLog, Keeper
 from blindsight.provider.classifier import Classifier
 from blindsight.provider.compatibility import check_compatible
 from blindsight.provider.data import ProtectedDataModule
+from blindsight.provider.folders import DataFolder
 from blindsight.provider.machine import machine, versions
 from blindsight.provider.progress import TrainingProgress
 from blindsight.provider.recipe import INCIDENTAL, TrainConfig
@@ -132,8 +133,8 @@ def _size_of(data: Path, config: TrainConfig) -> tuple[int, int] | None:
 
     from blindsight.nets import factory  # noqa: F401  (registers the presets)
 
-    profile = Profile.of_folder(data)
-    if profile is not None and (profile.kind != "plain" or profile.size is not None):
+    profile = DataFolder.open(data).profile
+    if profile.kind != "plain" or profile.size is not None:
         return None
     cfg = timm.get_pretrained_cfg(config.model.split(".")[0])
     return (int(cfg.input_size[1]), int(cfg.input_size[2])) if cfg else None

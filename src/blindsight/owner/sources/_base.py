@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.errors import ParameterError
+from blindsight.profile import SPLITS
 
 __all__ = ["SPLITS", "Item", "Source", "image_pixels", "normalised", "numbered_path"]
-
-#: Folder names that mean a split, and the split they mean.
-SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True, order=True, slots=True)
