@@ -1,6 +1,8 @@
 """reveal, rotate and preview as they are typed, and what Ctrl-C leaves."""
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -131,8 +133,31 @@ def test_what_preview_refuses(fails):
     assert fails("preview photo.png --key owner.key -o no/such/folder.png").startswith(
         "cannot write no/such/folder.png"
     )
-    assert fails("preview photo.png --key owner.key -o /dev/full") == "cannot write /dev/full: No space left on device"
+    for target in ("/dev/full", ".", "owner.key"):
+        before = Path("owner.key").read_bytes()
+        text = fails(f"preview photo.png --key owner.key -o {target}")
+        assert text == f"{target} exists and is not a PNG; choose another file with -o, or remove it"
+        assert Path("owner.key").read_bytes() == before
+    text = fails("preview photo.png --key owner.key -o ./photo.png")
+    assert text == "photo.png is the image to be shown; choose another file with -o"
     assert fails("preview photo.png --key owner.key --block-size 99999").startswith("block size 99999 is larger")
+
+
+def test_a_preview_is_written_whole_or_not_at_all(run, fails, monkeypatch):
+    Image.fromarray(picture(40, 56)).save("photo.png")
+    run("preview photo.png --key owner.key -o old.png")
+    before = {path.name: path.read_bytes() for path in Path().iterdir() if path.is_file()}
+
+    def half(path, data):
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    for name in ("new.png", "old.png"):
+        text = fails(f"preview photo.png --key owner.key --scheme np -o {name}")
+        assert text == f"cannot write {name}: No space left on device"
+    assert {path.name: path.read_bytes() for path in Path().iterdir() if path.is_file()} == before
 
 
 # Resuming

@@ -160,7 +160,7 @@ def _print_protected(report: "ProtectReport", out: Path, as_json: bool) -> None:
 
 def preview(
     photo: Annotated[Path, typer.Argument(help="An image file.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path("preview.png"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write; of what exists only a PNG is replaced.")] = Path("preview.png"),
     key: KeyOption = None,
     scheme: Annotated[
         list[str] | None, typer.Option(help="Only this scheme; may be repeated. \\[default: all]")
@@ -178,7 +178,7 @@ def preview(
 
     secret = load_keyset(key).primary
     sheet = draw(read_image(photo), secret, block_size=block_size, schemes=scheme)
-    _write(output, encode_image(sheet, Codec(format="png")))
+    _write_png(output, encode_image(sheet, Codec(format="png")), photo)
     typer.echo(str(output))
 
 
@@ -337,10 +337,29 @@ def _parameters(settings: list[str]) -> "dict[str, Scalar]":
     return parameters
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write_png(path: Path, data: bytes, photo: Path) -> None:
+    """Writes a picture whole or not at all, and over nothing but another PNG that is not the photo itself."""
+    import os
+
     from blindsight.errors import OutputError
 
+    temporary = path.parent / f".blindsight-{os.getpid()}.tmp"
     try:
-        path.write_bytes(data)
+        if path.exists() and path.samefile(photo):
+            raise OutputError(f"{path} is the image to be shown; choose another file with -o")
+        if path.exists() and not _is_png(path):
+            raise OutputError(f"{path} exists and is not a PNG; choose another file with -o, or remove it")
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _is_png(path: Path) -> bool:
+    if not path.is_file():  # reading a pipe would wait for ever
+        return False
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89PNG\r\n\x1a\n"
