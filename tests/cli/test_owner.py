@@ -26,7 +26,7 @@ def test_protect_says_what_it_did_and_what_that_is_worth(run):
         lines[2]
         == f"  yours       {Path('out.owner').resolve()}  (names, classes, sizes: keep it, do not hand it over)"
     )
-    assert lines[3].startswith("  exposure    3 images share a key. About 20 were enough")
+    assert lines[3].startswith("  exposure    3 images share a key. Other sets and runs")
     assert err == ""
 
 

@@ -5,6 +5,9 @@ from blindsight.profile import Profile
 from protect_helpers import KEY
 
 
+OTHERS = "Other sets and runs under this key, scheme and image size share it and count too. "
+
+
 def profile(scope, scheme="etc"):
     return Profile(kind="cipher", scheme=scheme, block_size=8, key_scope=scope, key_id=KEY.id)
 
@@ -29,26 +32,32 @@ def test_how_many_images_share_a_key(scope, images, share):
 
 def test_what_is_measured_is_said():
     text = exposure(profile("dataset"), 1797)
-    assert text.startswith("1797 images share a key. About 20 were enough to recover a key of etc")
+    assert text.startswith(f"1797 images share a key. {OTHERS}About 20 were enough to recover a key of etc")
     assert text.endswith("from protected images alone: treat the pictures as hidden from casual viewing only.")
 
 
 def test_few_images_are_no_reassurance():
     few = exposure(profile("pool:100"), 1000)
     assert few.endswith("alone, and fewer often are: treat the pictures as hidden from casual viewing only.")
-    assert IMAGES_TO_BREAK["etc"] == 20
+    assert IMAGES_TO_BREAK == {"etc": 20, "pe": 20}
     assert "fewer" not in exposure(profile("pool:100"), 2000)
 
 
 def test_what_is_not_measured_is_not_called_safe():
     text = exposure(profile("dataset", "shf"), 100)
-    assert text == "100 images share a key. How many are enough to break shf is not measured; assume a few dozen."
+    assert text == f"100 images share a key. {OTHERS}How many are enough to break shf is not measured; assume a few dozen."
 
 
 def test_a_key_of_its_own_is_no_promise_either():
-    for scope in ("image", "pool:5000"):
-        text = exposure(profile(scope), 5000)
-        assert text.startswith("Each image has its own key. One image alone can often be pieced together")
+    text = exposure(profile("image"), 5000)
+    assert text.startswith("Each image has its own key. One image alone can often be pieced together")
+
+
+@pytest.mark.parametrize(("scope", "images"), [("dataset", 1), ("dataset", 0), ("pool:100", 50), ("pool:50", 50)])
+def test_one_image_is_not_a_key_of_its_own(scope, images):
+    text = exposure(profile(scope), images)
+    assert text.startswith(f"Few images here share a key. {OTHERS}About 20 were enough")
+    assert "own key" not in text
 
 
 @pytest.mark.parametrize("scope", ["dataset", "image", "pool:8"])

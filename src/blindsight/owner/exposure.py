@@ -5,8 +5,10 @@ from blindsight.profile import Profile
 __all__ = ["IMAGES_TO_BREAK", "exposure", "images_per_key"]
 
 #: Protected images of one key from which a ciphertext-only attack recovered it in every trial (README, "What it does
-#: not protect against"). Schemes that are not listed have not been measured, which is no evidence for them.
-IMAGES_TO_BREAK = {"etc": 20, "pe": 10}
+#: not protect against"). For pe the last choice, one of 48 symmetries of the colours, was made by looking at the plain
+#: images; an attacker looks at 48 pictures. Schemes that are not listed have not been measured, which is no evidence
+#: for them.
+IMAGES_TO_BREAK = {"etc": 20, "pe": 20}
 
 
 def images_per_key(profile: Profile, images: int) -> int:
@@ -20,14 +22,15 @@ def images_per_key(profile: Profile, images: int) -> int:
 
 
 def exposure(profile: Profile, images: int) -> str:
-    """One or two sentences for the person who is about to hand the images over."""
-    share = images_per_key(profile, images)
-    if share <= 1:
+    """A few sentences for the person who is about to hand the images over."""
+    if profile.key_scope == "image":
         return (
             "Each image has its own key. One image alone can often be pieced together where its blocks are large or it "
             "shows a face, and a candidate for the original can be confirmed."
         )
-    text = f"{share} images share a key. "
+    share = images_per_key(profile, images)
+    text = f"{share} images share a key. " if share > 1 else "Few images here share a key. "
+    text += "Other sets and runs under this key, scheme and image size share it and count too. "
     known = IMAGES_TO_BREAK.get(profile.scheme or "")
     if known is None:
         return text + f"How many are enough to break {profile.scheme} is not measured; assume a few dozen."
