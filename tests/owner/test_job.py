@@ -2,9 +2,10 @@
 
 import os
 import threading
+from contextlib import contextmanager
 
 import pytest
-from job_helpers import DESCRIPTION, TASKS, run, unfinished, work
+from job_helpers import DESCRIPTION, PROFILE, TASKS, run, unfinished, work
 
 from blindsight.errors import ImageError, OutputError
 from blindsight.owner._job import Job, Task
@@ -144,7 +145,7 @@ def test_the_index_of_another_run_is_left_alone(out, tmp_path):
     text = refused(OutputError, run, out)
     assert text == (
         f"{tmp_path / 'index'} holds the index of another run, which its images cannot be revealed without; "
-        f"choose another --index, or move it away"
+        f"choose another --index, or move it away; if it was this run, killed as it began, add --resume"
     )
     assert tree(tmp_path / "index") == before
     assert not out.exists()
@@ -170,6 +171,89 @@ def test_two_runs_at_once(out, tmp_path):
         assert text == f"another run is writing {out} right now; wait for it or stop it"
         assert "another run is writing" in refused(OutputError, run, tmp_path / "out2")
     run(out, resume=True)
+
+
+@contextmanager
+def meanwhile(monkeypatch, name, act):
+    """Something happens just before a job takes this step."""
+    genuine, left = getattr(Job, name), [act]
+
+    def step(self):
+        if left:  # what happens takes that step itself, undisturbed
+            left.pop()()
+        return genuine(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, name, step)
+        yield
+
+
+@pytest.mark.parametrize("step", ["_take_lock", "_claim", "_mark"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_another_one_overtakes_leaves_the_finished_folder_alone(out, tmp_path, monkeypatch, step, resume):
+    with meanwhile(monkeypatch, step, lambda: run(out, tmp_path / "first")):
+        text = refused(OutputError, run, out, tmp_path / "second", resume=resume)
+    assert text == f"{out} is finished already; choose another output folder or remove it"
+    assert not (out / ".incomplete").exists()
+    assert not (tmp_path / "second/job.json").exists()
+    run(tmp_path / "elsewhere", tmp_path / "second")
+
+
+@pytest.mark.parametrize("step", ["_take_lock", "_claim", "_mark"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_runs_with_two_indexes_do_not_both_claim_a_folder(out, tmp_path, monkeypatch, step, resume):
+    first = Job(out, tmp_path / "first", DESCRIPTION)
+    with meanwhile(monkeypatch, step, first.__enter__):
+        refused(OutputError, run, out, tmp_path / "second", resume=resume)
+    assert not (tmp_path / "second/job.json").exists()
+    first.finish(first.run(TASKS, work), {}, PROFILE)
+    first.__exit__()
+    assert not (out / ".incomplete").exists()
+
+
+@pytest.mark.parametrize("step", ["_take_lock", "_mark"])  # after those it has the lock
+def test_a_run_without_an_index_that_another_one_overtakes(out, monkeypatch, step):
+    def reveal(resume=False):
+        with Job(out, None, DESCRIPTION, resume=resume) as job:
+            job.finish(job.run(TASKS, work), {}, None)
+
+    other = reveal if step == "_mark" else lambda: reveal(resume=True)
+    with meanwhile(monkeypatch, step, other):
+        refused(OutputError, reveal)
+    assert not (out / ".incomplete").exists()
+    assert len([path for path in out.rglob("*") if path.is_file()]) == len(TASKS)
+
+
+def test_a_resumed_run_without_an_index_does_not_mark_what_was_finished_meanwhile(out, monkeypatch):
+    def reveal():
+        with Job(out, None, DESCRIPTION, resume=True) as job:
+            job.finish(job.run(TASKS, work), {}, None)
+
+    with Job(out, None, DESCRIPTION):
+        pass
+    with meanwhile(monkeypatch, "_take_lock", reveal):
+        refused(OutputError, reveal)
+    assert not (out / ".incomplete").exists()
+
+
+def test_a_run_killed_as_it_began_is_told_to_resume(out, monkeypatch):
+    monkeypatch.setattr(Job, "_mark", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(out)
+    monkeypatch.undo()
+    assert refused(OutputError, run, out).endswith("if it was this run, killed as it began, add --resume")
+    assert len(run(out, resume=True).records) == 6
+
+
+def test_everything_is_on_the_disk_before_the_profile_stands(out, monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "sync", lambda: seen.append((sorted(tree(out)), (out / "profile.json").exists())))
+    run(out)
+    ((names, standing),) = seen
+    assert not standing
+    assert {f"0/{task.file}" for task in TASKS} <= set(names)
+    monkeypatch.delattr(os, "sync")
+    run(out.with_name("out2"), out.with_name("index2"))
 
 
 def test_where_files_cannot_be_locked_a_run_still_works(out, monkeypatch):

@@ -160,7 +160,9 @@ def _print_protected(report: "ProtectReport", out: Path, as_json: bool) -> None:
 
 def preview(
     photo: Annotated[Path, typer.Argument(help="An image file.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write; of what exists only a PNG is replaced.")] = Path("preview.png"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="PNG file to write; of what exists only a PNG is replaced.")
+    ] = Path("preview.png"),
     key: KeyOption = None,
     scheme: Annotated[
         list[str] | None, typer.Option(help="Only this scheme; may be repeated. \\[default: all]")

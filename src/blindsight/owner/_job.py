@@ -3,7 +3,7 @@
 - OUT holds ``.incomplete/`` from the first moment to the last; files are written there and renamed into place whole.
 - Each finished file, an image or a shard of images, is a line of the index's journal, written after its rename. A
   killed run loses at most the files in flight, which are made again, byte for byte the same.
-- ``profile.json`` is renamed into place when everything else is; then ``.incomplete/`` goes.
+- ``profile.json`` is renamed into place when everything else is, and is on the disk; then ``.incomplete/`` goes.
 """
 
 import errno
@@ -107,9 +107,15 @@ class Job:
     def __enter__(self) -> Self:
         with no_space_means(self.out):
             self._check_out()
-            self.index.create()
+            if self._keeps_index:
+                self.index.create()
+            elif not self._work_folder.exists():
+                self._mark()
             self._take_lock()
             try:
+                # Meanwhile another run may have begun or finished here: with another index it holds another lock.
+                if self._keeps_index or not self._work_folder.exists():
+                    self._check_out()
                 self._claim()
             except BaseException:
                 self._release_lock()
@@ -137,11 +143,12 @@ class Job:
     def _claim(self) -> None:
         """Writes the description, or compares it with the one of the run to be resumed."""
         job = self.index.folder / "job.json"
-        if job.exists():
+        known = job.exists()
+        if known:
             if not self.resume:
                 raise OutputError(
                     f"{self.index.folder} holds the index of another run, which its images cannot be revealed without; "
-                    f"choose another --index, or move it away"
+                    f"choose another --index, or move it away; if it was this run, killed as it began, add --resume"
                 )
             self._compare(job)
         elif self._keeps_index and self._work_folder.exists():
@@ -150,9 +157,26 @@ class Job:
             )
         else:
             self.index.write("job.json", json.dumps(self.description, indent=1, sort_keys=True) + "\n")
-        self._work_folder.mkdir(parents=True, exist_ok=True)
+        if not self._work_folder.exists():
+            try:
+                self._mark()
+            except OutputError:
+                if not known:
+                    job.unlink()
+                raise
         for left in self._work_folder.glob("*.tmp"):
             left.unlink()
+
+    def _mark(self) -> None:
+        """Makes OUT ours; of two runs that begin at once one fails here."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            self._work_folder.mkdir(mode=0o700)
+        except FileExistsError:
+            raise OutputError(f"another run has just begun in {self.out}; choose another output folder") from None
+        if any(entry != self._work_folder for entry in self.out.iterdir()):  # it has begun and ended
+            self._work_folder.rmdir()
+            self._check_out()
 
     def _compare(self, job: Path) -> None:
         try:
@@ -264,8 +288,17 @@ class Job:
                     stream.write(profile.to_json())
                     stream.flush()
                     os.fsync(stream.fileno())
+                sync()
                 temporary.replace(self.out / PROFILE_NAME)
+            else:
+                sync()
             shutil.rmtree(self._work_folder)
+
+
+def sync() -> None:
+    """Brings everything written so far to the disk: once a run, which costs less than doing it file by file."""
+    if hasattr(os, "sync"):  # not on Windows
+        os.sync()
 
 
 @contextmanager
