@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider_helpers import CLASSES, COLOURS, TINY, cipher_profile
 
-from blindsight.errors import ParameterError, ProfileMismatchError
+from blindsight.errors import CorruptDataError, ParameterError, ProfileMismatchError
 from blindsight.nets import create_model
 from blindsight.nets.runs import Run, load_run, save_run
 from blindsight.profile import Profile
@@ -122,6 +122,28 @@ def test_who_takes_plain_images(write_folder: Callable[..., Path]) -> None:
     with pytest.raises(ProfileMismatchError, match="differ in kind: 'plain' and 'cipher'"):
         require_suitable(PLAIN, cipher_profile())
     require_suitable(MIX, MIX)
+
+
+class Broken(torch.nn.Module):
+    """Gives one number that is none."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros(len(x), len(CLASSES))
+        logits[-1, 1] = self.value
+        return logits
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_give_no_finite_numbers_are_named(write_folder: Callable[..., Path], value: float) -> None:
+    run = Run(Broken(value), cipher_profile(), run_of(cipher_profile()).config)
+    with pytest.raises(CorruptDataError, match=r"give no finite numbers .*; train again"):
+        evaluate(run, write_folder(profile=cipher_profile()))
+    with pytest.raises(CorruptDataError, match=r"give no finite numbers .*; train again"):
+        predict(run, np.zeros((2, 8, 8, 3), np.uint8))
 
 
 def test_prediction_gives_probabilities() -> None:

@@ -67,7 +67,7 @@ def evaluate(
 
     Raises:
         ProfileMismatchError: the data has another protection, key or classes than the model.
-        CorruptDataError: the run or an image is damaged.
+        CorruptDataError: the run or an image is damaged, or the weights give no finite numbers.
         ParameterError: there is no such split.
     """
     run = run if isinstance(run, Run) else load_run(run)
@@ -95,7 +95,7 @@ def evaluate(
         loader = torch.utils.data.DataLoader(images, batch_sampler=batches, num_workers=threads or 0)  # type: ignore[arg-type]
     logits, done = [], 0
     for batch, _ in loader:
-        logits.append(logits_of(model, batch.to(where)).cpu())
+        logits.append(logits_of(model, batch.to(where)))
         done += len(batch)
         if progress:
             progress("evaluating", done, len(images))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blindsight.errors import ParameterError, ProfileMismatchError
+from blindsight.errors import CorruptDataError, ParameterError, ProfileMismatchError
 from blindsight.nets.runs import Run
 from blindsight.provider.classifier import normalise, wants_channels_last
 
@@ -29,10 +29,17 @@ def pick_device(device: str | None) -> torch.device:
 
 @torch.inference_mode()
 def logits_of(model: torch.nn.Module, images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) on the model's device -> float32 logits (N, K)."""
+    """uint8 (N, C, H, W) on the model's device -> float32 logits (N, K), on the CPU.
+
+    Raises:
+        CorruptDataError: a logit is not finite, so that any ranking of the classes would be made up.
+    """
     layout = torch.channels_last if wants_channels_last(model) else torch.contiguous_format
     logits: Tensor = model(normalise(images).contiguous(memory_format=layout))
-    return logits.float()
+    found = logits.float().cpu()
+    if not bool(torch.isfinite(found).all()):
+        raise CorruptDataError("the run's weights give no finite numbers (NaN or infinity); train again")
+    return found
 
 
 def predict(run: Run, images: np.ndarray, *, batch_size: int = 256, device: str | None = None) -> np.ndarray:
@@ -50,6 +57,7 @@ def predict(run: Run, images: np.ndarray, *, batch_size: int = 256, device: str 
     Raises:
         ParameterError: not a uint8 array of four dimensions.
         ProfileMismatchError: images of another size or number of channels.
+        CorruptDataError: the weights give no finite numbers.
     """
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ParameterError(f"images must be uint8 (N, H, W, C), got {images.dtype} {images.shape}")
@@ -64,5 +72,5 @@ def predict(run: Run, images: np.ndarray, *, batch_size: int = 256, device: str 
     parts = [np.empty((0, len(run.profile.classes)), np.float32)]
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size])).permute(0, 3, 1, 2)
-        parts.append(logits_of(model, batch.to(where)).softmax(1).cpu().numpy())
+        parts.append(logits_of(model, batch.to(where)).softmax(1).numpy())
     return np.concatenate(parts)
