@@ -143,6 +143,37 @@ def test_resume_refuses_what_would_give_something_else(
         train(protected, out, config(), resume=True)
 
 
+def test_resume_refuses_other_images_of_the_same_profile(protected: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(BlindsightError):
+        train(protected, out, config(), progress=StopAfter(1, KeyboardInterrupt()))  # type: ignore[arg-type]
+    image = protected / "train" / "ant" / "003.png"
+    content = image.read_bytes()
+    refused = pytest.raises(ParameterError, match="begun on other images")
+    image.unlink()
+    with refused:
+        train(protected, out, config(), resume=True)
+    image.write_bytes(content + b"more")
+    with refused:
+        train(protected, out, config(), resume=True)
+    (protected / "train" / "mole" / "100.png").write_bytes(content)
+    image.write_bytes(content)
+    with refused:
+        train(protected, out, config(), resume=True)
+    (protected / "train" / "mole" / "100.png").unlink()
+    moved = protected.rename(tmp_path / "elsewhere")
+    assert train(moved, out, config(), resume=True)["epochs"] == 3
+
+
+@pytest.mark.parametrize(("field", "value"), [("devices", 2), ("accelerator", "auto")])
+def test_resume_refuses_other_devices(protected: Path, tmp_path: Path, field: str, value: object) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(BlindsightError):
+        train(protected, out, config(), progress=StopAfter(1, KeyboardInterrupt()))  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=f"{field} was .* and is now {value!r}"):
+        train(protected, out, config(**{field: value}), resume=True)
+
+
 def test_resume_has_to_have_something(protected: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train(protected, out, config(epochs=1))

@@ -4,6 +4,8 @@ A class's index is its position in the profile's ``classes``, never the order of
 cannot be read ends the run with an error that names it.
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -259,6 +261,17 @@ class ProtectedDataModule(pl.LightningDataModule):
             self._sets["val"] = self._make(val_files, val_labels)
         if stage in (None, "test") and "test" not in self._sets and "test" in self.folder.splits:
             self._sets["test"] = self._make(*self.folder.files("test"))
+
+    def fingerprint(self) -> str:
+        """Digest of names, labels and file sizes of what ``fit`` reads: tells other data, without decoding any."""
+        digest = hashlib.sha256()
+        for split in ["train", *(["val"] if "val" in self.folder.splits else [])]:
+            files, labels = self.folder.files(self.folder.default_split(split))
+            for file, label in zip(files, labels, strict=True):
+                # Class and name, not the place: data may be moved, or packed into shards, between two sittings.
+                size = file.stat().st_size if isinstance(file, Path) else file.size
+                digest.update(json.dumps([split, label, file.name, size]).encode() + b"\n")
+        return digest.hexdigest()
 
     def _make(self, files: list[Path | ShardImage], labels: list[int]) -> ProtectedFolder:
         return ProtectedFolder(

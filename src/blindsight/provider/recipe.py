@@ -10,8 +10,9 @@ from blindsight.errors import ParameterError
 
 __all__ = ["INCIDENTAL", "TrainConfig"]
 
-# Fields that change how fast a training is, or what else it writes, but not its result.
-INCIDENTAL = frozenset({"cache", "threads", "tensorboard", "devices", "accelerator"})
+# Fields that change how fast a training is, or what else it writes, but not its result. The number of devices is none
+# of them (it changes batches, schedule and seeds), nor is the accelerator (it changes the precision).
+INCIDENTAL = frozenset({"cache", "threads", "tensorboard"})
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]

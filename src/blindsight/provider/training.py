@@ -96,8 +96,9 @@ def train(
     cautions = check_compatible(
         network, profile, module.size, name=config.model, pretrained=config.pretrained or config.checkpoint is not None
     )
+    fingerprint = module.fingerprint() if first else ""
     if first:
-        _prepare(out, config, profile, resume)
+        _prepare(out, config, profile, fingerprint, resume)
     module.setup("fit")
     if module.held_out and profile.views > 1:
         cautions.append(
@@ -123,7 +124,7 @@ def train(
         "cpu_seconds": round(time.process_time() - cpu, 2),
         "warnings": cautions,
     }
-    _finish(out, config, profile, module.size, network, summary)
+    _finish(out, config, profile, module.size, fingerprint, network, summary)
     return summary
 
 
@@ -153,7 +154,7 @@ def _check_out(out: Path, resume: bool) -> None:
         raise OutputError(f"{out} {what}, so there is nothing to resume; choose another folder with --out")
 
 
-def _prepare(out: Path, config: TrainConfig, profile: Profile, resume: bool) -> None:
+def _prepare(out: Path, config: TrainConfig, profile: Profile, fingerprint: str, resume: bool) -> None:
     """Makes the run folder, or sees that it is the one to go on in."""
     recipe = out / RECIPE_NAME
     if resume and recipe.exists():
@@ -167,6 +168,11 @@ def _prepare(out: Path, config: TrainConfig, profile: Profile, resume: bool) -> 
         stored = Profile.from_json((out / PROFILE_NAME).read_bytes(), origin=str(out / PROFILE_NAME))
         if stored != profile:
             raise ParameterError(f"cannot resume {out}: it was begun on other data ({stored.summary()})")
+        if _fingerprint_in(recipe) != fingerprint:
+            raise ParameterError(
+                f"cannot resume {out}: it was begun on other images (files, sizes or labels differ); "
+                f"resume with the same data, or start anew with another --out"
+            )
         return
     try:
         (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
@@ -174,11 +180,21 @@ def _prepare(out: Path, config: TrainConfig, profile: Profile, resume: bool) -> 
         raise OutputError(f"cannot make {out}: {error.strerror or error}") from None
     write_atomic(out / INCOMPLETE_MARKER, "A training into this folder has not finished. Go on: train --resume\n")
     write_atomic(out / PROFILE_NAME, profile.to_json())
-    write_atomic(recipe, _recipe_text(config, None))
+    write_atomic(recipe, _recipe_text(config, fingerprint, None))
 
 
-def _recipe_text(config: TrainConfig, result: dict[str, Any] | None) -> str:
-    recipe: dict[str, Any] = {"config": config.public(), "versions": versions(), "machine": machine()}
+def _fingerprint_in(recipe: Path) -> Any:
+    stored = json.loads(recipe.read_bytes())
+    return stored.get("data") if isinstance(stored, dict) else None
+
+
+def _recipe_text(config: TrainConfig, fingerprint: str, result: dict[str, Any] | None) -> str:
+    recipe: dict[str, Any] = {
+        "config": config.public(),
+        "data": fingerprint,
+        "versions": versions(),
+        "machine": machine(),
+    }
     if result is not None:
         recipe["result"] = {k: v for k, v in result.items() if k != "run"}
     return json.dumps(recipe, indent=2) + "\n"
@@ -261,6 +277,7 @@ def _finish(
     config: TrainConfig,
     profile: Profile,
     size: tuple[int, int],
+    fingerprint: str,
     network: torch.nn.Module,
     summary: dict[str, Any],
 ) -> None:
@@ -279,5 +296,5 @@ def _finish(
         model_args=arguments,
         results={name: summary[name] for name in names if summary[name] is not None},
     )
-    write_atomic(out / RECIPE_NAME, _recipe_text(config, summary))
+    write_atomic(out / RECIPE_NAME, _recipe_text(config, fingerprint, summary))
     (out / INCOMPLETE_MARKER).unlink(missing_ok=True)
