@@ -189,7 +189,7 @@ def predict(
         typer.Option(
             "--key",
             help="Key file, or - for standard input: the images are plain and are encrypted here first. "
-            "Without it they must be protected already.",
+            "Without it they must be protected already: BLINDSIGHT_KEY_FILE is not looked at here.",
             show_default=False,
         ),
     ] = None,
@@ -259,7 +259,7 @@ def _encrypted(run: "Run", images: list[Path], key: Path) -> "list[np.ndarray]":
     from blindsight.owner.protect import encrypt_query
 
     assert run.profile.key_id is not None
-    secret = load_keyset("-" if str(key) == "-" else key).get(run.profile.key_id)
+    secret = load_keyset(key).get(run.profile.key_id)
     return [encrypt_query(path, run.profile, secret) for path in images]
 
 
