@@ -117,9 +117,10 @@ default_cfgs = generate_default_cfgs(
 
 def _create(variant: str, pretrained: bool, dim: int, depth: int, patch: int, **kwargs: Any) -> ConvMixer:
     arguments = {"dim": dim, "depth": depth, "kernel_size": 9, "patch_size": patch, **kwargs}
-    return build_model_with_cfg(
+    model: ConvMixer = build_model_with_cfg(
         ConvMixer, variant, pretrained, feature_cfg={"out_indices": 3, "feature_cls": "getter"}, **arguments
     )
+    return model
 
 
 @register_model
@@ -167,10 +168,11 @@ def convmixer_384_8_patch4_224(pretrained: bool = False, **kwargs: Any) -> ConvM
 @register_model
 def convmixer_48_16_s2d4_32(pretrained: bool = False, **kwargs: Any) -> ConvMixerS2D:
     """48 wide, 16 deep behind a fixed 4x4 space-to-depth step: ``convmixer2`` of the paper's code."""
-    return build_model_with_cfg(
+    model: ConvMixerS2D = build_model_with_cfg(
         ConvMixerS2D,
         "convmixer_48_16_s2d4_32",
         pretrained,
         feature_cfg={"out_indices": 3, "feature_cls": "getter"},
         **{"depth": 16, "kernel_size": 9, "patch_size": 4, **kwargs},
     )
+    return model

@@ -72,7 +72,7 @@ def _create(variant: str, pretrained: bool, patch: int, width: str, **kwargs: An
     dim, depth, heads = _SIZES[width]
     shape = {"patch_size": patch, "embed_dim": dim, "depth": depth, "num_heads": heads}
     arguments = {**shape, "class_token": False, "global_pool": "avg", **kwargs}
-    return build_model_with_cfg(
+    model: SmallViT = build_model_with_cfg(
         SmallViT,
         variant,
         pretrained,
@@ -80,6 +80,7 @@ def _create(variant: str, pretrained: bool, patch: int, width: str, **kwargs: An
         feature_cfg={"out_indices": 3, "feature_cls": "getter"},
         **arguments,
     )
+    return model
 
 
 @register_model
