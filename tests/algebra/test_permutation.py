@@ -1,6 +1,7 @@
 """The laws, over every pair of forms."""
 
 import copy
+import pickle
 import subprocess
 import sys
 
@@ -281,3 +282,15 @@ def test_nibbles_have_tables_of_their_own():
         SignedPermutation((2, 2, 1), range(8), [16] * 8, sample="nibble")
     with pytest.raises(ParameterError, match="sample must be 'byte' or 'nibble', got 'bit'"):
         SignedPermutation((2, 2, 1), range(4), sample="bit")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_tables_which_stand_for_a_key_are_not_pickled(form, protocol):
+    permutation = make(form, GRID, 1)
+    with pytest.raises(TypeError) as caught:
+        pickle.dumps({"inside": permutation}, protocol)
+    assert str(caught.value).splitlines()[0] == (
+        f"a {type(permutation).__name__} is never pickled, since its tables stand for the key; "
+        f"give the other process a KeyReference and compile again there"
+    )

@@ -1,3 +1,5 @@
+import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -139,3 +141,13 @@ def test_the_repr_shows_the_profile_and_no_key():
     text = repr(Protection(profile(), KEY))
     assert text == f"Protection(etc, blocks of 4, mixed sizes RGB, png, key {KEY.id}, scope dataset)"
     assert bytes(range(32)).hex() not in text
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_protection_is_never_pickled_or_copied(duplicate):
+    with pytest.raises(TypeError) as caught:
+        duplicate(Protection(profile(), KEY))
+    assert str(caught.value).splitlines()[0] == (
+        "a Protection holds a secret key and is never pickled or copied; share the object itself, "
+        "or give another process the profile and a KeyReference, which names the key's file"
+    )

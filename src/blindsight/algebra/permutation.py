@@ -6,7 +6,7 @@ On the flattened samples x of an image, ``y[i] = x[index[i]] XOR mask[i]``. Samp
 
 import sys
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -214,6 +214,12 @@ class SignedPermutation:
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} is never pickled, since its tables stand for the key; "
+            f"give the other process a KeyReference and compile again there"
+        )
 
 
 def samples_per_byte(sample: Sample) -> int:

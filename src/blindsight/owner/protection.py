@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from typing import NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,3 +120,9 @@ class Protection:
 
     def __repr__(self) -> str:
         return f"Protection({self.profile.summary()})"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(
+            "a Protection holds a secret key and is never pickled or copied; share the object itself, "
+            "or give another process the profile and a KeyReference, which names the key's file"
+        )
