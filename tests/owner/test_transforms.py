@@ -136,6 +136,15 @@ def test_what_does_not_fit_is_refused():
         assert text == f"expected a PIL image of mode RGB, got {mode}; convert it first"
 
 
+def test_another_size_than_the_profiles_is_refused():
+    p = profile(size=(16, 24))
+    assert torch.equal(Decrypt(p, KEY)(Encrypt(p, KEY)(tensor(PLAIN))), tensor(PLAIN))
+    for kind, advice in ((Encrypt, "resize it before"), (Decrypt, "decrypt the image as it was protected")):
+        for image in (tensor(picture(32, 48)), Image.fromarray(picture(32, 48))):
+            text = refused(ParameterError, kind(p, KEY), image)
+            assert text == f"the profile is for images of 16x24 pixels, got 32x48; {advice}"
+
+
 @pytest.mark.parametrize("scope", ["image", "pool:3"])
 @pytest.mark.parametrize("kind", [Encrypt, Decrypt])
 def test_scopes_that_need_an_id_are_refused(kind, scope):

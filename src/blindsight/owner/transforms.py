@@ -45,8 +45,15 @@ class _KeyedTransform(v2.Transform):  # type: ignore[misc]  # torchvision has no
         self._reference = key if isinstance(key, KeyReference) else None
         self._loaded: Protection | None = Protection(profile, key.load() if isinstance(key, KeyReference) else key)
 
+    _inverse = False
+
     def _direction(self, height: int, width: int) -> Any:
-        raise NotImplementedError
+        # Another size has other tables: what the models of this profile have learnt would not apply.
+        if self.profile.size not in (None, (height, width)):
+            expected = "{}x{}".format(*self.profile.size)
+            advice = "decrypt the image as it was protected" if self._inverse else "resize it before"
+            raise ParameterError(f"the profile is for images of {expected} pixels, got {height}x{width}; {advice}")
+        return self._protection.permutation(height, width, inverse=self._inverse)
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Refuses a sample without an image: what is handed back as it was would pass for protected."""
@@ -102,19 +109,15 @@ class Encrypt(_KeyedTransform):
             pickled, as for DataLoader workers that are spawned.
 
     Raises:
-        ParameterError: another key scope; when called: not uint8, or a size that is not whole blocks.
+        ParameterError: another key scope; when called: not uint8, not the profile's size, or not whole blocks.
         WrongKeyError: another key.
 
     Example:
         >>> transform = v2.Compose([v2.Resize((224, 224)), Encrypt(profile, KeyReference.of("owner.key"))])
     """
 
-    def _direction(self, height: int, width: int) -> Any:
-        return self._protection.permutation(height, width)
-
 
 class Decrypt(_KeyedTransform):
     """The exact inverse of :class:`Encrypt`; same arguments, same errors."""
 
-    def _direction(self, height: int, width: int) -> Any:
-        return self._protection.permutation(height, width, inverse=True)
+    _inverse = True
