@@ -100,19 +100,23 @@ def test_killed_at_ten_random_moments_and_resumed_the_tree_is_the_same(photos, t
     whole = result(tmp_path / "whole")
     assert len([name for name in whole if name.endswith(".png")]) == IMAGES
     journals = []
+    seed = random.randrange(2**32)
+    moments = random.Random(seed)
     for number in range(10):
         out = tmp_path / f"out{number}"
-        status, _ = driver.run(photos, out, kill_after=random.uniform(0, seconds))
+        moment = moments.uniform(0, seconds)
+        said = f"seed {seed}, run {number} killed after {moment:.4f} of {seconds:.4f} s"
+        status, _ = driver.run(photos, out, kill_after=moment)
         journal = out.with_name(out.name + ".owner") / "journal.jsonl"
         journals.append(len(journal.read_text().splitlines()) if journal.exists() else 0)
-        assert status in (0, signal.SIGKILL)
+        assert status in (0, signal.SIGKILL), said
         if finished(out):  # it was quicker than the kill; nothing that is not finished looks so
-            assert result(out) == whole
+            assert result(out) == whole, said
             continue
-        assert driver.run(photos, out, resume=True)[0] == 0
-        assert result(out) == whole
-        assert not (out / ".incomplete").exists()
-    assert any(0 < done < IMAGES for done in journals), journals
+        assert driver.run(photos, out, resume=True)[0] == 0, said
+        assert result(out) == whole, said
+        assert not (out / ".incomplete").exists(), said
+    assert any(0 < done < IMAGES for done in journals), (seed, journals)
 
 
 def test_killed_again_and_again_it_still_gets_there(photos, tmp_path, driver):
