@@ -23,7 +23,6 @@ from blindsight.errors import (
     UnknownNameError,
 )
 from blindsight.nets.runs import load_run
-from blindsight.provider import callbacks
 from blindsight.provider.evaluation import evaluate
 from blindsight.provider.progress import TrainingProgress
 from blindsight.provider.training import TrainConfig, train
@@ -286,15 +285,3 @@ def test_plain_folder_takes_the_models_size(write_folder: Callable[..., Path], t
     run = load_run(tmp_path / "run")
     assert run.size == (32, 32)
     assert run.profile.classes == tuple(sorted(COLOURS))
-
-
-def test_best_epoch_is_kept_not_the_last(protected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = iter([0.5, 0.9, 0.9, 0.1])
-
-    def scored(self: Any) -> None:
-        self.validation = {"val_loss": 1.0, "val_top1": next(scores)}
-
-    monkeypatch.setattr("blindsight.provider.classifier.Classifier.on_validation_epoch_end", scored)
-    result = train(protected, tmp_path / "run", config(epochs=4))
-    assert (result["best_epoch"], result["val_top1"]) == (2, 0.9)
-    assert callbacks.BEST_NAME == "best.safetensors"
