@@ -1,83 +1,34 @@
 """A data set of plain images in, a protected data set out."""
 
 import hashlib
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from blindsight.errors import ImageError, ParameterError, ProfileError
-from blindsight.images import (
-    DEFAULT_MAX_PIXELS,
-    check_codec,
-    check_size,
-    codec_versions,
-    encode_image,
-    fit_image,
-    read_image,
-)
+from blindsight.errors import ImageError, ParameterError
+from blindsight.images import codec_versions, encode_image, fit_image, read_image
 from blindsight.owner._job import Job, Progress, Task
 from blindsight.owner._layout import Sample, layout_tasks, layout_work
-from blindsight.owner.ciphers import create_cipher
-from blindsight.owner.ids import class_id, image_id, query_id
+from blindsight.owner.ids import image_id, query_id
 from blindsight.owner.index import ImageRecord, default_index
 from blindsight.owner.keys import SecretKey
+from blindsight.owner.options import ProtectOptions, build_profile, class_ids
 from blindsight.owner.protection import Protection
 from blindsight.owner.sources import Item, Source
-from blindsight.owner.sources._base import SPLITS, image_pixels
+from blindsight.owner.sources._base import image_pixels
 from blindsight.owner.views import augmented_view
-from blindsight.profile import Codec, Profile, Scalar
+from blindsight.profile import Profile
 
 __all__ = ["ProtectOptions", "ProtectReport", "build_profile", "encrypt_query", "fitted", "protect"]
 
 # Changes when the same options would give other bytes.
 OUTPUT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class ProtectOptions:
-    """How to protect a data set.
-
-    Attributes:
-        scheme: a registered cipher.
-        block_size: side M of the blocks in pixels.
-        parameters: the scheme's own parameters.
-        size: (height, width) in pixels to bring every image to; None keeps each image's own.
-        fit: ``pad``, ``crop`` or ``resize``; None is ``resize`` where a size is given and ``pad`` where not.
-        channels: 3 (RGB) or 1 (grayscale).
-        background: what transparent pixels are laid over, ``#rrggbb``.
-        codec: how protected images are stored.
-        key_scope: ``dataset``, ``image`` or ``pool:K``.
-        opaque_classes: replace class names by keyed hashes.
-        views: protected copies of each training image; from the second on they are augmented before encryption.
-        allow_lossy: allow JPEG where it damages what can be revealed.
-        layout: ``folder``, an ImageFolder tree, or ``shards``, WebDataset tar files.
-        shard_size: images a shard.
-        label: data-set label, part of every image id; None is the source's own.
-        max_pixels: larger images are rejected.
-    """
-
-    scheme: str = "etc"
-    block_size: int = 16
-    parameters: dict[str, Scalar] = field(default_factory=dict)
-    size: tuple[int, int] | None = None
-    fit: str | None = None
-    channels: int = 3
-    background: str = "#ffffff"
-    codec: Codec = field(default_factory=Codec)
-    key_scope: str = "dataset"
-    opaque_classes: bool = False
-    views: int = 1
-    allow_lossy: bool = False
-    layout: str = "folder"
-    shard_size: int = 1000
-    label: str | None = None
-    max_pixels: int = DEFAULT_MAX_PIXELS
+DEFAULTS = ProtectOptions()
 
 
 @dataclass(frozen=True)
@@ -101,91 +52,6 @@ class ProtectReport:
     rejects: list[tuple[str, str]]
     bytes: int
     seconds: float
-
-
-def build_profile(
-    options: ProtectOptions,
-    key: SecretKey,
-    class_names: list[str],
-    uniform_size: tuple[int, int] | None = None,
-) -> Profile:
-    """The profile that these options give; checks all of them before anything is read.
-
-    Args:
-        options: what to do.
-        key: the owner's key.
-        class_names: names of the classes; empty for unlabelled images.
-        uniform_size: the size that all images have, where that is known; stated in the profile if it needs no fitting.
-
-    Raises:
-        ParameterError: an option that cannot work, alone or with the others.
-        UnknownNameError: no such scheme.
-    """
-    cipher = create_cipher(options.scheme, options.block_size, options.channels, **options.parameters)
-    check_size(options.size, options.block_size)
-    check_codec(
-        options.codec,
-        block_size=options.block_size,
-        jpeg_safe=cipher.jpeg_safe,
-        allow_lossy=options.allow_lossy,
-        channels=options.channels,
-    )
-    for what, (height, width) in (("blocks", (options.block_size,) * 2), ("size", options.size or (1, 1))):
-        if height * width > options.max_pixels:
-            raise ParameterError(
-                f"{what} of {height}x{width} pixels are over the limit of {options.max_pixels} pixels an image; "
-                f"choose smaller ones, or raise max pixels"
-            )
-    if options.views < 1:
-        raise ParameterError(f"views must be at least 1, got {options.views}")
-    if options.layout not in ("folder", "shards"):
-        raise ParameterError(f"layout must be folder or shards, got {options.layout!r}")
-    if options.shard_size < 1:
-        raise ParameterError(f"shard size must be at least 1, got {options.shard_size}")
-    if not re.fullmatch(r"dataset|image|pool:[1-9][0-9]{0,8}", options.key_scope):
-        raise ParameterError(f"key scope must be dataset, image or pool:K (such as pool:8), got {options.key_scope!r}")
-    names = class_ids(key, class_names, options.opaque_classes)
-    size = options.size
-    if size is None and uniform_size and not any(side % options.block_size for side in uniform_size):
-        size = uniform_size
-    try:
-        return Profile.from_json(
-            Profile.model_construct(
-                kind="cipher",
-                scheme=options.scheme,
-                parameters=cipher.parameters,
-                block_size=options.block_size,
-                channels=options.channels,
-                size=size,
-                fit=options.fit or ("resize" if size else "pad"),
-                background=options.background.lower(),
-                codec=options.codec,
-                layout=options.layout,
-                key_scope=options.key_scope,
-                key_id=key.id,
-                views=options.views,
-                classes=tuple(sorted(names.values())),
-                opaque_classes=options.opaque_classes,
-            ).model_dump_json(warnings=False)
-        )
-    except ProfileError as error:
-        raise ParameterError(str(error).replace("profile.json: ", "")) from None
-
-
-def class_ids(key: SecretKey, names: list[str], opaque: bool) -> dict[str, str]:
-    """Class name -> class id, which is also a folder name.
-
-    Raises:
-        ParameterError: a readable name that cannot be a folder name.
-    """
-    if opaque:
-        return {name: class_id(key, name) for name in names}
-    for name in names:
-        if not name or name[0] == "." or len(name.encode()) > 200 or re.search(r'[\x00-\x1f\x7f/\\<>:"|?*]', name):
-            raise ParameterError(f"class {name!a} cannot be a folder name; rename it or use opaque class ids")
-        if name.lower() in SPLITS:  # nobody could tell its folder from a split's
-            raise ParameterError(f"class '{name}' has the name of a split; rename it or use opaque class ids")
-    return {name: name for name in names}
 
 
 def fitted(pixels: NDArray[np.uint8], profile: Profile) -> NDArray[np.uint8]:
@@ -220,7 +86,7 @@ def protect(
     source: Source,
     out: Path,
     key: SecretKey,
-    options: ProtectOptions = ProtectOptions(),
+    options: ProtectOptions = DEFAULTS,
     *,
     index: Path | None = None,
     resume: bool = False,

@@ -13,7 +13,7 @@ from blindsight.owner._layout import Sample, layout_tasks, layout_work, opener
 from blindsight.owner.ids import image_id
 from blindsight.owner.index import ImageRecord, Index, default_index, digest
 from blindsight.owner.keys import SecretKey
-from blindsight.owner.protect import class_ids
+from blindsight.owner.options import class_ids
 from blindsight.owner.protection import Protection
 from blindsight.owner.reveal import cipher_profile, read_blocks
 from blindsight.profile import Profile
