@@ -12,7 +12,8 @@ def test_every_public_error_is_a_blindsight_error() -> None:
 def test_an_unknown_name_suggests_the_nearest_or_lists_a_few_or_counts_many() -> None:
     assert "did you mean shf?" in str(UnknownNameError.of("scheme", "sfh", ["etc", "shf"]))
     assert "known: etc, shf" in str(UnknownNameError.of("scheme", "quux", ["etc", "shf"]))
-    assert "none of the 500 known ones is like it" in str(UnknownNameError.of("model", "zzz", [f"m{i}" for i in range(500)]))
+    many = [f"m{i}" for i in range(500)]
+    assert "none of the 500 known ones is like it" in str(UnknownNameError.of("model", "zzz", many))
 
 
 def test_a_missing_dependency_names_the_extra() -> None:

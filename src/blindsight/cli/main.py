@@ -15,7 +15,8 @@ from typer.core import TyperGroup
 from blindsight import __version__
 from blindsight.cli.demo import demo
 from blindsight.cli.key import key_app
-from blindsight.cli.owner import preview, protect, reveal, rotate
+from blindsight.cli.owner import protect, reveal, rotate
+from blindsight.cli.preview import preview
 from blindsight.cli.train import evaluate, predict, train
 from blindsight.errors import BlindsightError
 

@@ -1,4 +1,4 @@
-"""The owner's commands: protect, preview, reveal, rotate."""
+"""The owner's commands on data sets: protect, reveal, rotate."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from blindsight.owner.protect import ProtectReport
     from blindsight.profile import Scalar
 
-__all__ = ["preview", "protect", "reveal", "rotate"]
+__all__ = ["protect", "reveal", "rotate"]
 
 REJECTED = 3
 IndexOption = Annotated[
@@ -156,32 +156,6 @@ def _print_protected(report: "ProtectReport", out: Path, as_json: bool) -> None:
     typer.echo(f"  yours       {report.index}  (names, classes, sizes: keep it, do not hand it over)")
     typer.echo(f"  exposure    {exposure(report.profile, report.images)}")
     _print_rejects(report.rejects, report.index / "rejects.csv")
-
-
-def preview(
-    photo: Annotated[Path, typer.Argument(help="An image file.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="PNG file to write; of what exists only a PNG is replaced.")
-    ] = Path("preview.png"),
-    key: KeyOption = None,
-    scheme: Annotated[
-        list[str] | None, typer.Option(help="Only this scheme; may be repeated. \\[default: all]")
-    ] = None,
-    block_size: Annotated[int, typer.Option(min=1, help="Side of the blocks in pixels.")] = 16,
-) -> None:
-    """Draw every scheme beside the plain image, to see what each leaves visible.
-
-    Example: blindsight preview photo.jpg --key owner.key --block-size 8 -o side-by-side.png
-    """
-    from blindsight.images import encode_image, read_image
-    from blindsight.owner.keys import load_keyset
-    from blindsight.owner.preview import preview as draw
-    from blindsight.profile import Codec
-
-    secret = load_keyset(key).primary
-    sheet = draw(read_image(photo), secret, block_size=block_size, schemes=scheme)
-    _write_png(output, encode_image(sheet, Codec(format="png")), photo)
-    typer.echo(str(output))
 
 
 def reveal(
@@ -337,31 +311,3 @@ def _parameters(settings: list[str]) -> "dict[str, Scalar]":
             parsed = value
         parameters[name] = parsed if isinstance(parsed, bool | int | float | str) else value
     return parameters
-
-
-def _write_png(path: Path, data: bytes, photo: Path) -> None:
-    """Writes a picture whole or not at all, and over nothing but another PNG that is not the photo itself."""
-    import os
-
-    from blindsight.errors import OutputError
-
-    temporary = path.parent / f".blindsight-{os.getpid()}.tmp"
-    try:
-        if path.exists() and path.samefile(photo):
-            raise OutputError(f"{path} is the image to be shown; choose another file with -o")
-        if path.exists() and not _is_png(path):
-            raise OutputError(f"{path} exists and is not a PNG; choose another file with -o, or remove it")
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def _is_png(path: Path) -> bool:
-    if not path.is_file():  # reading a pipe would wait for ever
-        return False
-    with path.open("rb") as file:
-        return file.read(8) == b"\x89PNG\r\n\x1a\n"
