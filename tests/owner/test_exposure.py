@@ -65,3 +65,11 @@ def test_one_image_is_not_a_key_of_its_own(scope, images):
 def test_nothing_is_called_secure(scope, scheme):
     text = exposure(profile(scope, scheme), 1000).lower()
     assert not any(word in text for word in ("secure", "safe", "protected from", "guarantee"))
+
+
+@pytest.mark.parametrize("scope", ["dataset", "image", "pool:3"])
+def test_schemes_that_move_nothing_leave_outlines_and_it_is_said(scope):
+    for scheme in ("np", "pe"):
+        text = exposure(profile(scope, scheme), 100)
+        assert text.startswith(f"Nothing moves under {scheme}: outlines stay visible. ")
+    assert "outlines" not in exposure(profile(scope, "shf"), 100)

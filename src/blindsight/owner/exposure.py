@@ -10,6 +10,9 @@ __all__ = ["IMAGES_TO_BREAK", "exposure", "images_per_key"]
 #: for them.
 IMAGES_TO_BREAK = {"etc": 20, "pe": 20}
 
+#: Schemes under which nothing changes its place.
+OUTLINES_STAY = {"np", "pe"}
+
 
 def images_per_key(profile: Profile, images: int) -> int:
     """How many protected images share a key, at most on average."""
@@ -23,6 +26,12 @@ def images_per_key(profile: Profile, images: int) -> int:
 
 def exposure(profile: Profile, images: int) -> str:
     """A few sentences for the person who is about to hand the images over."""
+    seen = f"Nothing moves under {profile.scheme}: outlines stay visible. " if profile.scheme in OUTLINES_STAY else ""
+    return seen + _shared(profile, images)
+
+
+def _shared(profile: Profile, images: int) -> str:
+    """What it means that so many images share a key, or none do."""
     if profile.key_scope == "image":
         return (
             "Each image has its own key. One image alone can often be pieced together where its blocks are large or it "
