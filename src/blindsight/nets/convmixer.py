@@ -31,7 +31,7 @@ __all__ = [
 
 
 class ConvMixer(timm_convmixer.ConvMixer):
-    """timm's ConvMixer, with the same parameters and results, 2 to 4 times faster on CPUs where the grid is small.
+    """timm's ConvMixer, with the same parameters and results, faster on CPUs where the grid is small.
 
     There the features are kept as (C, N, positions), on which every layer is a matrix product, a norm of rows or
     elementwise: see :mod:`blindsight.nets._matrices`.

@@ -40,7 +40,7 @@ def _is_matrix_products(network: nn.Module, size: tuple[int, int]) -> bool:
 def use_plain_attention(network: nn.Module) -> None:
     """Has timm's attention layers multiply matrices: the gradient of torch's fused CPU kernel is slow in bfloat16.
 
-    More than half of a training step of ``vit_micro_patch4_32`` went into it; without it the step is twice as fast.
+    What bfloat16 gains with it: results/training.md.
     """
     for layer in network.modules():
         if hasattr(layer, "fused_attn"):

@@ -26,7 +26,7 @@ def machine() -> dict[str, str | int]:
 
 
 def has_bfloat16_units() -> bool:
-    """True for processors that multiply bfloat16 matrices in hardware (AMX), many times faster than float32."""
+    """True for processors that multiply bfloat16 matrices in hardware (AMX)."""
     info = Path("/proc/cpuinfo")
     return info.exists() and "amx_bf16" in info.read_text(errors="replace")
 
@@ -34,8 +34,8 @@ def has_bfloat16_units() -> bool:
 def share_processors() -> None:
     """Has OpenMP's threads sleep while they wait; to be called before torch is imported, else it does nothing.
 
-    By default they spin, and then two programs on the same cores hold each other up: measured beside other work, a
-    training on two threads took 64 seconds spinning and 10 sleeping. An OMP_WAIT_POLICY of the user's stays.
+    By default they spin, and then two programs on the same cores hold each other up. An OMP_WAIT_POLICY of the
+    user's stays.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
