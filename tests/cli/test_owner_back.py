@@ -35,7 +35,7 @@ def test_reveal_from_jpeg_and_without_index(run):
         r"  0 of 3 equal .* bit for bit; the others on average at \d\d\.\d dB PSNR", out.splitlines()[1]
     )
     out, _ = run("reveal out nameless --key owner.key")
-    assert out == "nameless: 3 images, named by their ids: no index\n"
+    assert out == "nameless: 3 images, named by their ids and with their padding: no index\n"
 
 
 def test_reveal_as_json(run):

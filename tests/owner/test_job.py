@@ -111,13 +111,13 @@ def test_an_empty_folder_is_as_good_as_none(out, whole):
 def test_a_finished_folder_is_left_alone(out, resume):
     run(out)
     text = refused(OutputError, run, out, resume=resume)
-    assert text == f"{out} is finished already; choose another output folder or remove it"
+    assert text == f"{out} is finished already; choose another output folder, or remove it and its index"
 
 
 def test_an_unfinished_folder_wants_resume(out):
     unfinished(out)
     text = refused(OutputError, run, out)
-    assert text == f"{out} holds an unfinished run; add --resume to finish it, or remove it"
+    assert text == f"{out} holds an unfinished run; add --resume to finish it, or remove it and its index"
 
 
 def test_an_index_inside_the_output_is_refused(out):
@@ -144,7 +144,7 @@ def test_the_index_of_another_run_is_left_alone(out, tmp_path):
     before = tree(tmp_path / "index")
     text = refused(OutputError, run, out)
     assert text == (
-        f"{tmp_path / 'index'} holds the index of another run, which its images cannot be revealed without; "
+        f"{tmp_path / 'index'} holds the index of another run, with the names and sizes of its images; "
         f"choose another --index, or move it away; if it was this run, killed as it began, add --resume"
     )
     assert tree(tmp_path / "index") == before
@@ -193,7 +193,7 @@ def meanwhile(monkeypatch, name, act):
 def test_a_run_that_another_one_overtakes_leaves_the_finished_folder_alone(out, tmp_path, monkeypatch, step, resume):
     with meanwhile(monkeypatch, step, lambda: run(out, tmp_path / "first")):
         text = refused(OutputError, run, out, tmp_path / "second", resume=resume)
-    assert text == f"{out} is finished already; choose another output folder or remove it"
+    assert text == f"{out} is finished already; choose another output folder, or remove it and its index"
     assert not (out / ".incomplete").exists()
     assert not (tmp_path / "second/job.json").exists()
     run(tmp_path / "elsewhere", tmp_path / "second")

@@ -200,7 +200,10 @@ def reveal(
             }
         )
     else:
-        typer.echo(f"{back}: {report.images} images" + ("" if report.named else ", named by their ids: no index"))
+        typer.echo(
+            f"{back}: {report.images} images"
+            + ("" if report.named else ", named by their ids and with their padding: no index")
+        )
         if compare is not None:
             psnr = f"; the others on average at {report.psnr:.1f} dB PSNR" if report.psnr is not None else ""
             typer.echo(f"  {report.exact} of {report.compared} equal to the fitted original bit for bit{psnr}")

@@ -134,9 +134,13 @@ class Job:
         occupied = self.out.is_dir() and any(self.out.iterdir())
         if self._work_folder.exists():
             if not self.resume:
-                raise OutputError(f"{self.out} holds an unfinished run; add --resume to finish it, or remove it")
+                raise OutputError(
+                    f"{self.out} holds an unfinished run; add --resume to finish it, or remove it and its index"
+                )
         elif (self.out / PROFILE_NAME).exists():
-            raise OutputError(f"{self.out} is finished already; choose another output folder or remove it")
+            raise OutputError(
+                f"{self.out} is finished already; choose another output folder, or remove it and its index"
+            )
         elif occupied:
             raise OutputError(f"{self.out} is not empty and not ours; choose a folder that does not exist yet")
 
@@ -147,7 +151,7 @@ class Job:
         if known:
             if not self.resume:
                 raise OutputError(
-                    f"{self.index.folder} holds the index of another run, which its images cannot be revealed without; "
+                    f"{self.index.folder} holds the index of another run, with the names and sizes of its images; "
                     f"choose another --index, or move it away; if it was this run, killed as it began, add --resume"
                 )
             self._compare(job)
