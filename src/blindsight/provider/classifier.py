@@ -27,7 +27,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def wants_channels_last(model: nn.Module) -> bool:
-    """True for convolutional networks, whose CPU and GPU kernels are faster with channels last (twice, on a CPU)."""
+    """True for convolutional networks, whose CPU and GPU kernels are faster with channels last."""
     return sum(isinstance(m, nn.Conv2d) for m in model.modules()) > 1
 
 
