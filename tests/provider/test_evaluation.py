@@ -69,6 +69,12 @@ def test_fewer_classes_are_fine_and_more_are_not(write_folder: Callable[..., Pat
         evaluate(run_of(cipher_profile()), more)
 
 
+def test_a_split_of_a_set_without_splits_is_refused(write_folder: Callable[..., Path]) -> None:
+    root = write_folder(profile=cipher_profile(), splits=())
+    with pytest.raises(ParameterError, match="has no splits, so it has no 'test'"):
+        evaluate(run_of(cipher_profile()), root, split="test")
+
+
 def test_splits(write_folder: Callable[..., Path]) -> None:
     root = write_folder(profile=cipher_profile(), splits=("train", "val"))
     assert evaluate(run_of(cipher_profile()), root)["split"] == "val"

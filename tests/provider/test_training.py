@@ -174,6 +174,8 @@ def test_resume_refuses_other_devices(protected: Path, tmp_path: Path, field: st
 
 
 def test_resume_has_to_have_something(protected: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="holds nothing to resume; check the name"):
+        train(protected, tmp_path / "mistyped", config(), resume=True)
     out = tmp_path / "run"
     train(protected, out, config(epochs=1))
     with pytest.raises(OutputError, match="holds a finished run"):

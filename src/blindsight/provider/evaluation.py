@@ -77,6 +77,11 @@ def evaluate(
         split = next((name for name in ("test", "val") if name in folder.splits), None)
         if split is None:
             raise ParameterError(f"{data} has only a train split; give --split train to evaluate on it")
+    if split is not None and not folder.splits:
+        raise ParameterError(
+            f"{data} has no splits, so it has no '{split}'; leave --split out to measure on all of it, "
+            f"which counts training images too where the run was trained on it"
+        )
     chosen = folder.default_split(split) if split and folder.splits else None
     files, labels = folder.files(chosen, run.profile.classes)
     profile = folder.profile

@@ -146,6 +146,8 @@ def _check_out(out: Path, resume: bool) -> None:
         raise OutputError(f"{out} is a file; choose another folder with --out")
     content = {p.name for p in out.iterdir()} if out.is_dir() else set()
     if not content:
+        if resume:
+            raise OutputError(f"{out} holds nothing to resume; check the name, or leave --resume out to begin there")
         return
     if not resume:
         raise OutputError(f"{out} is not empty; choose another folder with --out, or go on in it with --resume")
