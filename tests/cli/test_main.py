@@ -100,7 +100,7 @@ def test_an_error_is_one_line_and_status_1(run, monkeypatch):
 
 
 def test_ctrl_c_is_one_line_and_status_1(run, monkeypatch):
-    line = "interrupted; protect, reveal, rotate and train keep what is finished and go on with --resume\n"
+    line = "interrupted; what is finished is kept: repeat the command with --resume to go on\n"
     command(monkeypatch, raises(KeyboardInterrupt))
     assert run("reveal out back") == (1, "", line)
     monkeypatch.setattr(module, "app", lambda _: raises(KeyboardInterrupt)())
@@ -199,7 +199,7 @@ def test_ctrl_c_in_the_middle_of_protecting(tmp_path):
         assert process.returncode == 1
         assert (out, err) == (
             "",
-            "interrupted; protect, reveal, rotate and train keep what is finished and go on with --resume\n",
+            "interrupted; what is finished is kept: repeat the command with --resume to go on\n",
         )
         assert (tmp_path / "out/.incomplete").is_dir()
         assert not (tmp_path / "out/profile.json").exists()

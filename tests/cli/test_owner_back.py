@@ -186,7 +186,7 @@ def test_ctrl_c_and_resume(run, fails, monkeypatch, command, index):
 
     monkeypatch.setattr(Job, "place", place)
     _, err = run(f"{command} --workers 1", 1)
-    assert err == "interrupted; protect, reveal, rotate and train keep what is finished and go on with --resume\n"
+    assert err == "interrupted; what is finished is kept: repeat the command with --resume to go on\n"
     monkeypatch.setattr(Job, "place", genuine)
     assert Path("out/.incomplete").is_dir()
     assert "add --resume to finish it" in fails(command)

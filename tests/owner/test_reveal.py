@@ -39,7 +39,7 @@ def run(photos, out, options=SMALL):
 @pytest.mark.parametrize("scheme", ["etc", "np", "pe", "shf"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lossless_sets_come_back_bit_for_bit_with_names_and_sizes(photos, tmp_path, scheme, scope, codec, channels):
-    options = ProtectOptions(scheme, 7, key_scope=scope, codec=Codec(format=codec), channels=channels)
+    options = ProtectOptions(scheme=scheme, block_size=7, key_scope=scope, codec=Codec(format=codec), channels=channels)
     run(photos, tmp_path / "out", options)
     report = reveal(tmp_path / "out", tmp_path / "back", KEY, originals=photos)
     assert (report.images, report.named, report.rejects) == (5, True, [])

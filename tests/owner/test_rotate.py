@@ -36,7 +36,7 @@ def but_for_the_job(out):
 @pytest.mark.parametrize("scope", ["dataset", "image", "pool:2"])
 @pytest.mark.parametrize("scheme", ["etc", "np", "pe", "shf"])
 def test_rotating_is_protecting_afresh_with_the_new_key(photos, tmp_path, scheme, scope, opaque):
-    options = ProtectOptions(scheme, 4, key_scope=scope, opaque_classes=opaque)
+    options = ProtectOptions(scheme=scheme, block_size=4, key_scope=scope, opaque_classes=opaque)
     run(photos, tmp_path / "old", options)
     before = tree(tmp_path / "old")
     report = rotate(tmp_path / "old", tmp_path / "new", KEY, OTHER)

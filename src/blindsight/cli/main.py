@@ -13,11 +13,15 @@ import typer
 from typer.core import TyperGroup
 
 from blindsight import __version__
+from blindsight.cli.augment import augment
 from blindsight.cli.demo import demo
+from blindsight.cli.evaluate import evaluate, predict
 from blindsight.cli.key import key_app
+from blindsight.cli.mix import mix
+from blindsight.cli.mix_report import mix_report
 from blindsight.cli.owner import protect, reveal, rotate
 from blindsight.cli.preview import preview
-from blindsight.cli.train import evaluate, predict, train
+from blindsight.cli.train import train
 from blindsight.errors import BlindsightError
 
 __all__ = ["app", "main"]
@@ -39,7 +43,7 @@ app = typer.Typer(
     name="blindsight",
     cls=_Group,
     help="Train and serve image classifiers on images nobody else can see.\n\n"
-    "The owner of the images: key, protect, preview, reveal, rotate. The provider: train, evaluate, predict. "
+    "The owner of the images: key, protect, preview, reveal, rotate, mix, mix-report. The provider: train, evaluate, predict. "
     "Begin with: blindsight demo",
     epilog="The protection is visual obfuscation, not cryptography: README.md says what breaks it.",
     no_args_is_help=True,
@@ -50,11 +54,12 @@ app = typer.Typer(
 
 OWNER, PROVIDER, BOTH = "The owner's side", "The provider's side", "Both"
 app.add_typer(key_app, rich_help_panel=OWNER)
-for command in (protect, preview, reveal, rotate):
+for command in (protect, preview, reveal, rotate, mix, mix_report):
     app.command(rich_help_panel=OWNER)(command)
 for command in (train, evaluate, predict):
     app.command(rich_help_panel=PROVIDER)(command)
-app.command(rich_help_panel=BOTH)(demo)
+for command in (augment, demo):
+    app.command(rich_help_panel=BOTH)(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -82,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     except BlindsightError as error:
         _fail(f"error: {error}")
     except (_InterruptError, KeyboardInterrupt):
-        _fail("interrupted; protect, reveal, rotate and train keep what is finished and go on with --resume")
+        _fail("interrupted; what is finished is kept: repeat the command with --resume to go on")
     except MemoryError:
         _fail("error: out of memory; use fewer --workers, a smaller --batch-size or smaller images")
     except BrokenPipeError:

@@ -6,6 +6,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blindsight.cli._common import AsJson, KeyOption, Workers, parse_size, print_json, progress_bar
+from blindsight.cli._data import (
+    REJECTED,
+    Background,
+    Data,
+    DataRoot,
+    Download,
+    Fit,
+    Format,
+    Gray,
+    IndexOption,
+    Layout,
+    MaxPixels,
+    Name,
+    OpaqueClasses,
+    Out,
+    Photos,
+    Quality,
+    Resume,
+    ShardSize,
+    Subsampling,
+    choose_shard_size,
+    codec_of,
+    print_rejects,
+    source_and_out,
+)
 from blindsight.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -14,30 +39,13 @@ if TYPE_CHECKING:
 
 __all__ = ["protect", "reveal", "rotate"]
 
-REJECTED = 3
-IndexOption = Annotated[
-    Path | None,
-    typer.Option("--index", help="Folder for what only you may know (names, classes, sizes). \\[default: OUT.owner]"),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Finish a run that was interrupted.")]
-
 
 def protect(
-    photos: Annotated[
-        str | None,
-        typer.Argument(
-            help="Folder of CLASS/IMAGE or SPLIT/CLASS/IMAGE, CSV of path,label[,split], or npz of x,y,classes.",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Argument(help="Where the protected set goes.", show_default=False)] = None,
-    data: Annotated[
-        str | None, typer.Option(help="Instead of PHOTOS: a torchvision set by name (cifar10, imagenette, ...).")
-    ] = None,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Where torchvision sets lie. \\[default: ~/.cache/blindsight]")
-    ] = None,
-    download: Annotated[bool, typer.Option("--download", help="Let torchvision download what is missing.")] = False,
+    photos: Photos = None,
+    out: Out = None,
+    data: Data = None,
+    data_root: DataRoot = None,
+    download: Download = False,
     key: KeyOption = None,
     scheme: Annotated[str, typer.Option(help="Cipher: etc, shf, pe, np, or one that a package registers.")] = "etc",
     parameter: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the scheme, NAME=VALUE.")] = None,
@@ -45,40 +53,25 @@ def protect(
     size: Annotated[
         str | None, typer.Option(help="Bring every image to this size: 224 or HEIGHTxWIDTH. \\[default: its own]")
     ] = None,
-    fit: Annotated[
-        str | None,
-        typer.Option(
-            help="How: pad (reveal undoes it), crop or resize. \\[default: resize where --size is given, else pad]"
-        ),
-    ] = None,
-    gray: Annotated[bool, typer.Option("--gray", help="Make all images grayscale.")] = False,
-    background: Annotated[str, typer.Option(help="Colour under transparent pixels.")] = "#ffffff",
-    image_format: Annotated[str, typer.Option("--format", help="png, webp (both lossless) or jpeg.")] = "png",
-    quality: Annotated[int | None, typer.Option(min=1, max=100, help="JPEG quality. \\[default: 90]")] = None,
-    subsampling: Annotated[
-        str | None,
-        typer.Option(help="JPEG chroma subsampling: 4:4:4, or 4:2:0 with blocks of 16, 32, ... \\[default: 4:4:4]"),
-    ] = None,
+    fit: Fit = None,
+    gray: Gray = False,
+    background: Background = "#ffffff",
+    image_format: Format = "png",
+    quality: Quality = None,
+    subsampling: Subsampling = None,
     allow_lossy: Annotated[bool, typer.Option("--allow-lossy", help="Allow JPEG for schemes that it damages.")] = False,
     key_scope: Annotated[
         str, typer.Option(help="Which images share a key: dataset (all), image (none), pool:K (a K-th each).")
     ] = "dataset",
-    opaque_classes: Annotated[
-        bool, typer.Option("--opaque-classes", help="Hide class names: keyed hashes that only you can read.")
-    ] = False,
+    opaque_classes: OpaqueClasses = False,
     views: Annotated[
         int,
         typer.Option(min=1, help="Protected copies a training image; all but the first cropped and flipped at random."),
     ] = 1,
-    layout: Annotated[
-        str, typer.Option(help="folder (an image folder) or shards (WebDataset tar files, many images each).")
-    ] = "folder",
-    shard_size: Annotated[int | None, typer.Option(min=1, help="Images a shard. \\[default: 1000]")] = None,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", help="Data-set label, part of every image id. \\[default: the folder's name]"),
-    ] = None,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Reject larger images.")] = 100_000_000,
+    layout: Layout = "folder",
+    shard_size: ShardSize = None,
+    name: Name = None,
+    max_pixels: MaxPixels = 100_000_000,
     index: IndexOption = None,
     workers: Workers = 0,
     resume: Resume = False,
@@ -97,14 +90,8 @@ def protect(
     from blindsight.owner.keys import load_keyset
     from blindsight.owner.protect import ProtectOptions
     from blindsight.owner.protect import protect as run
-    from blindsight.owner.sources import open_source
 
-    if data is not None and out is None and photos is not None:
-        photos, out = None, Path(photos)
-    if (photos is None) == (data is None) or out is None:
-        raise typer.BadParameter("give PHOTOS OUT, or --data NAME OUT")
-    if shard_size is not None and layout != "shards":
-        raise ParameterError("--shard-size is for shards; add --layout shards, or leave it out")
+    source, out = source_and_out(photos, out, data, data_root, download)
     options = ProtectOptions(
         scheme=scheme,
         block_size=block_size,
@@ -113,18 +100,17 @@ def protect(
         fit=fit,
         channels=1 if gray else 3,
         background=background,
-        codec=_codec(image_format, quality, subsampling, gray),
+        codec=codec_of(image_format, quality, subsampling, gray),
         key_scope=key_scope,
         opaque_classes=opaque_classes,
         views=views,
         allow_lossy=allow_lossy,
         layout=layout,
-        shard_size=shard_size or 1000,
+        shard_size=choose_shard_size(shard_size, layout),
         label=name,
         max_pixels=max_pixels,
     )
     secret = load_keyset(key).primary
-    source = open_source(photos if data is None else data, root=data_root, download=download)
     with progress_bar("protecting") as progress:
         report = run(source, out, secret, options, index=index, resume=resume, workers=workers, progress=progress)
     _print_protected(report, out, as_json)
@@ -155,7 +141,7 @@ def _print_protected(report: "ProtectReport", out: Path, as_json: bool) -> None:
     typer.echo(f"  protection  {report.profile.summary()}; fit: {report.profile.fit}")
     typer.echo(f"  yours       {report.index}  (names, classes, sizes: keep it, do not hand it over)")
     typer.echo(f"  exposure    {exposure(report.profile, report.images)}")
-    _print_rejects(report.rejects, report.index / "rejects.csv")
+    print_rejects(report.rejects, report.index / "rejects.csv")
 
 
 def reveal(
@@ -207,7 +193,7 @@ def reveal(
         if compare is not None:
             psnr = f"; the others on average at {report.psnr:.1f} dB PSNR" if report.psnr is not None else ""
             typer.echo(f"  {report.exact} of {report.compared} equal to the fitted original bit for bit{psnr}")
-        _print_rejects(report.rejects)
+        print_rejects(report.rejects)
     if report.rejects:
         raise typer.Exit(REJECTED)
 
@@ -265,38 +251,9 @@ def rotate(
         typer.echo(f"{new}: {report.images} images, now {report.profile.summary()}")
         if not report.profile.codec.lossless:
             typer.echo("  JPEG was decoded and encoded once more: a little quality went with it")
-        _print_rejects(report.rejects, report.index / "rejects.csv")
+        print_rejects(report.rejects, report.index / "rejects.csv")
     if report.rejects:
         raise typer.Exit(REJECTED)
-
-
-def _print_rejects(rejects: list[tuple[str, str]], listed: Path | None = None) -> None:
-    if not rejects:
-        return
-    inputs = "1 input was" if len(rejects) == 1 else f"{len(rejects)} inputs were"
-    typer.echo(f"{inputs} rejected" + (f", listed in {listed}" if listed else "") + ":", err=True)
-    for path, reason in rejects[:10]:
-        name = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
-        typer.echo(f"  {reason}" if name in reason else f"  {name}: {reason}", err=True)
-    if len(rejects) > 10:
-        typer.echo(f"  ... and {len(rejects) - 10} more", err=True)
-
-
-def _codec(image_format: str, quality: int | None, subsampling: str | None, gray: bool) -> Any:
-    from pydantic import ValidationError
-
-    from blindsight.profile import Codec
-
-    name = {"jpg": "jpeg"}.get(image_format.lower(), image_format.lower())
-    if name == "jpeg":
-        quality = 90 if quality is None else quality
-        subsampling = None if gray else subsampling or "4:4:4"
-    try:
-        return Codec.model_validate({"format": name, "quality": quality, "subsampling": subsampling})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = "--" + str(first["loc"][0]) if first["loc"] else "--format"
-        raise ParameterError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _parameters(settings: list[str]) -> "dict[str, Scalar]":

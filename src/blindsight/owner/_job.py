@@ -76,6 +76,7 @@ class Job:
         description: everything that the output depends on, JSON; a resumed run must have the same.
         resume: go on with an interrupted run.
         inputs: folder that the run reads; neither OUT nor the index may lie in it.
+        prepare: called with the index's folder as a new run begins, before anything says that it has.
 
     Raises:
         OutputError: OUT or the index is not ours to write to, is in use, or the description differs.
@@ -89,6 +90,7 @@ class Job:
         *,
         resume: bool = False,
         inputs: Path | None = None,
+        prepare: Callable[[Path], None] | None = None,
     ) -> None:
         self.out = out.resolve()
         self._work_folder = self.out / INCOMPLETE_MARKER
@@ -96,6 +98,7 @@ class Job:
         self._keeps_index = index is not None
         self.description: dict[str, Any] = json.loads(json.dumps(description))
         self.resume = resume
+        self._prepare = prepare
         self._journal = self.index.folder / "journal.jsonl"
         self._lock: int | None = None
         if index and self.index.folder.is_relative_to(self.out):
@@ -160,6 +163,8 @@ class Job:
                 f"{self.index.folder} has no record of the run in {self.out}; give its index with --index"
             )
         else:
+            if self._prepare:
+                self._prepare(self.index.folder)
             self.index.write("job.json", json.dumps(self.description, indent=1, sort_keys=True) + "\n")
         if not self._work_folder.exists():
             try:

@@ -65,11 +65,11 @@ def layout_tasks(samples: list[Sample], profile: Profile, key: SecretKey, shard_
     return tasks
 
 
-def layout_work(work: Callable[[Task], tuple[bytes, ImageRecord]], profile: Profile) -> Work:
+def layout_work(work: Work, profile: Profile) -> Work:
     """What does the tasks of :func:`layout_tasks`, from what makes one image. A shard is in memory until it is written.
 
     Args:
-        work: makes an image's file and record.
+        work: makes an image's file and record, or a batch of that one record with the rejects met on the way.
         profile: says the layout and the classes' order.
     """
     if profile.layout == "folder":
@@ -82,14 +82,16 @@ def layout_work(work: Callable[[Task], tuple[bytes, ImageRecord]], profile: Prof
         rejects: list[tuple[str, str]] = []
         for class_id, part in task.payload:
             try:
-                data, record = work(part)
+                data, made = work(part)
             except ImageError as error:
                 rejects.append((part.path, str(error)))
                 continue
-            records.append(record)
+            batch = made if isinstance(made, Batch) else Batch([made], [], made.bytes)
+            records += batch.records
+            rejects += batch.rejects
             members.append((part.file.rpartition("/")[2], data))
             if class_id is not None:
-                members.append((f"{record.id}.cls", b"%d" % index[class_id]))
+                members.append((f"{batch.records[0].id}.cls", b"%d" % index[class_id]))
         packed = pack_shard(members) if members else b""
         return packed, Batch(records, rejects, len(packed))
 

@@ -24,8 +24,25 @@ def images_per_key(profile: Profile, images: int) -> int:
     return images
 
 
+#: What is left visible by each way of mixing.
+MIXED = {
+    "pbm": "Every published block is a true block of one of your images, at its true place; {own} of each image is its "
+    "own. Large blocks show whole features.",
+    "mixup": "Each image shows two of yours at once, one of them as more than half: people see both.",
+    "cutmix": "Each image is one of yours with a rectangle of another: most of it can be recognised at once.",
+    "instahide": "InstaHide was broken: Carlini et al. (arXiv 2011.05315) recover the private images from "
+    "the published ones.",
+}
+
+
 def exposure(profile: Profile, images: int) -> str:
     """A few sentences for the person who is about to hand the images over."""
+    if profile.kind == "mix":
+        own = 1 - float(profile.parameters.get("probability", 0))
+        return (
+            MIXED.get(profile.scheme or "", "").format(own=f"about {own:.0%}")
+            + " Treat it as obfuscation of who is in the set, not as protection; blindsight mix-report measures it."
+        )
     seen = f"Nothing moves under {profile.scheme}: outlines stay visible. " if profile.scheme in OUTLINES_STAY else ""
     return seen + _shared(profile, images)
 

@@ -6,6 +6,7 @@ A folder, mode 0700, by default ``OUT.owner`` beside OUT:
 - ``classes.json``: class id -> class name.
 - ``rejects.csv``: path, reason.
 - ``job.json``, ``journal.jsonl``, ``lock``: the run that made it; they let an interrupted run resume.
+- ``run.key``: the key of a mixing run that was given none.
 """
 
 import csv
@@ -48,6 +49,7 @@ class ImageRecord:
         height: height in pixels of the plain image, upright, before fitting.
         width: its width.
         bytes: size of the protected file, which tells a whole file from a damaged one on resuming.
+        weights: of a mixed image with several classes: class name -> its part, as JSON; else empty.
     """
 
     file: str
@@ -59,6 +61,7 @@ class ImageRecord:
     height: int
     width: int
     bytes: int
+    weights: str = ""
 
 
 class Index:
@@ -144,6 +147,15 @@ class Index:
         """
         return self._of_job(lambda job: max(int(job["shard size"]), 1))
 
+    def job(self) -> dict[str, Any]:
+        """The record of the run: everything that its output depends on.
+
+        Raises:
+            OutputError: there is no index here.
+            CorruptDataError: it is damaged.
+        """
+        return self._of_job(dict)
+
     def _of_job(self, get: Callable[[Any], T]) -> T:
         path = self.folder / "job.json"
         try:
@@ -179,7 +191,7 @@ class Index:
 def _record(row: dict[str, str]) -> ImageRecord:
     view, height, width, size = (int(row[name]) for name in ("view", "height", "width", "bytes"))
     text = {name: row[name] for name in ("file", "id", "split", "class_name", "path")}
-    return ImageRecord(**text, view=view, height=height, width=width, bytes=size)
+    return ImageRecord(**text, view=view, height=height, width=width, bytes=size, weights=row["weights"])
 
 
 def digest(records: Iterable[ImageRecord]) -> str:

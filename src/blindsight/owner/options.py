@@ -1,7 +1,8 @@
-"""How a data set is to be protected, and the profile that this gives."""
+"""How a data set is to be protected or mixed and stored, and the profile that this gives."""
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from blindsight.errors import ParameterError, ProfileError
 from blindsight.images import DEFAULT_MAX_PIXELS, check_codec, check_size
@@ -11,48 +12,57 @@ from blindsight.owner.keys import SecretKey
 from blindsight.owner.sources._base import SPLITS
 from blindsight.profile import Codec, Profile, Scalar
 
-__all__ = ["ProtectOptions", "build_profile", "class_ids"]
+__all__ = ["OutputOptions", "ProtectOptions", "build_profile", "check_output", "class_ids", "output_profile"]
 
 
-@dataclass(frozen=True)
-class ProtectOptions:
-    """How to protect a data set.
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """How images are read and stored: what protecting and mixing share.
 
     Attributes:
-        scheme: a registered cipher.
-        block_size: side M of the blocks in pixels.
-        parameters: the scheme's own parameters.
         size: (height, width) in pixels to bring every image to; None keeps each image's own.
         fit: ``pad``, ``crop`` or ``resize``; None is ``resize`` where a size is given and ``pad`` where not.
         channels: 3 (RGB) or 1 (grayscale).
         background: what transparent pixels are laid over, ``#rrggbb``.
-        codec: how protected images are stored.
-        key_scope: ``dataset``, ``image`` or ``pool:K``.
+        codec: how the images are stored.
         opaque_classes: replace class names by keyed hashes.
-        views: protected copies of each training image; from the second on they are augmented before encryption.
-        allow_lossy: allow JPEG where it damages what can be revealed.
         layout: ``folder``, an ImageFolder tree, or ``shards``, WebDataset tar files.
         shard_size: images a shard.
         label: data-set label, part of every image id; None is the source's own.
         max_pixels: larger images are rejected.
     """
 
-    scheme: str = "etc"
-    block_size: int = 16
-    parameters: dict[str, Scalar] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     fit: str | None = None
     channels: int = 3
     background: str = "#ffffff"
     codec: Codec = field(default_factory=Codec)
-    key_scope: str = "dataset"
     opaque_classes: bool = False
-    views: int = 1
-    allow_lossy: bool = False
     layout: str = "folder"
     shard_size: int = 1000
     label: str | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtectOptions(OutputOptions):
+    """How to protect a data set.
+
+    Attributes:
+        scheme: a registered cipher.
+        block_size: side M of the blocks in pixels.
+        parameters: the scheme's own parameters.
+        key_scope: ``dataset``, ``image`` or ``pool:K``.
+        views: protected copies of each training image; from the second on they are augmented before encryption.
+        allow_lossy: allow JPEG where it damages what can be revealed.
+    """
+
+    scheme: str = "etc"
+    block_size: int = 16
+    parameters: dict[str, Scalar] = field(default_factory=dict)
+    key_scope: str = "dataset"
+    views: int = 1
+    allow_lossy: bool = False
 
 
 def build_profile(
@@ -82,42 +92,75 @@ def build_profile(
         allow_lossy=options.allow_lossy,
         channels=options.channels,
     )
-    for what, (height, width) in (("blocks", (options.block_size,) * 2), ("size", options.size or (1, 1))):
-        if height * width > options.max_pixels:
-            raise ParameterError(
-                f"{what} of {height}x{width} pixels are over the limit of {options.max_pixels} pixels an image; "
-                f"choose smaller ones, or raise max pixels"
-            )
+    check_output(options, block=(options.block_size, options.block_size))
     if options.views < 1:
         raise ParameterError(f"views must be at least 1, got {options.views}")
-    if options.layout not in ("folder", "shards"):
-        raise ParameterError(f"layout must be folder or shards, got {options.layout!r}")
-    if options.shard_size < 1:
-        raise ParameterError(f"shard size must be at least 1, got {options.shard_size}")
     if not re.fullmatch(r"dataset|image|pool:[1-9][0-9]{0,8}", options.key_scope):
         raise ParameterError(f"key scope must be dataset, image or pool:K (such as pool:8), got {options.key_scope!r}")
     names = class_ids(key, class_names, options.opaque_classes)
     size = options.size
     if size is None and uniform_size and not any(side % options.block_size for side in uniform_size):
         size = uniform_size
+    return output_profile(
+        options,
+        size,
+        names,
+        kind="cipher",
+        scheme=options.scheme,
+        parameters=cipher.parameters,
+        block_size=options.block_size,
+        key_scope=options.key_scope,
+        key_id=key.id,
+        views=options.views,
+    )
+
+
+def check_output(options: OutputOptions, block: tuple[int, int]) -> None:
+    """Refuses a layout, size or block that no image can have.
+
+    Args:
+        options: what to do.
+        block: (height, width) of the blocks in pixels.
+
+    Raises:
+        ParameterError: naming the option.
+    """
+    for what, (height, width) in (("blocks", block), ("size", options.size or (1, 1))):
+        if height * width > options.max_pixels:
+            raise ParameterError(
+                f"{what} of {height}x{width} pixels are over the limit of {options.max_pixels} pixels an image; "
+                f"choose smaller ones, or raise max pixels"
+            )
+    if options.layout not in ("folder", "shards"):
+        raise ParameterError(f"layout must be folder or shards, got {options.layout!r}")
+    if options.shard_size < 1:
+        raise ParameterError(f"shard size must be at least 1, got {options.shard_size}")
+
+
+def output_profile(options: OutputOptions, size: tuple[int, int] | None, ids: dict[str, str], **facts: Any) -> Profile:
+    """A profile of these options, checked.
+
+    Args:
+        options: how images are stored.
+        size: (height, width) of every image, or None.
+        ids: class name -> class id.
+        facts: the other fields: kind, scheme and what belongs to them.
+
+    Raises:
+        ParameterError: a value that a profile cannot have.
+    """
     try:
         return Profile.from_json(
             Profile.model_construct(
-                kind="cipher",
-                scheme=options.scheme,
-                parameters=cipher.parameters,
-                block_size=options.block_size,
                 channels=options.channels,
                 size=size,
                 fit=options.fit or ("resize" if size else "pad"),
                 background=options.background.lower(),
                 codec=options.codec,
                 layout=options.layout,
-                key_scope=options.key_scope,
-                key_id=key.id,
-                views=options.views,
-                classes=tuple(sorted(names.values())),
+                classes=tuple(sorted(ids.values())),
                 opaque_classes=options.opaque_classes,
+                **facts,
             ).model_dump_json(warnings=False)
         )
     except ProfileError as error:

@@ -1,6 +1,5 @@
 """A data set of plain images in, a protected data set out."""
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from blindsight.errors import ImageError, ParameterError
 from blindsight.images import codec_versions, encode_image, fit_image, read_image
+from blindsight.owner._inputs import fingerprint, read_item
 from blindsight.owner._job import Job, Progress, Task
 from blindsight.owner._layout import Sample, layout_tasks, layout_work
 from blindsight.owner.ids import image_id, query_id
@@ -20,7 +20,6 @@ from blindsight.owner.keys import SecretKey
 from blindsight.owner.options import ProtectOptions, build_profile, class_ids
 from blindsight.owner.protection import Protection
 from blindsight.owner.sources import Item, Source
-from blindsight.owner.sources._base import image_pixels
 from blindsight.owner.views import augmented_view
 from blindsight.profile import Profile
 
@@ -123,7 +122,7 @@ def protect(
         "output version": OUTPUT_VERSION,
         "profile": profile.model_dump(mode="json"),
         "label": label,
-        "inputs": _fingerprint(source),
+        "inputs": fingerprint(source),
         "max pixels": options.max_pixels,
         "libraries": {**codec_versions(profile.codec), "resizing": f"Pillow {PIL.__version__}"},
     }
@@ -153,13 +152,6 @@ def protect(
     )
 
 
-def _fingerprint(source: Source) -> str:
-    digest = hashlib.sha256()
-    for item in source.items:
-        digest.update(repr((item.path, item.split, item.label, source.fingerprint(item))).encode())
-    return f"{len(source.items)} images, {digest.hexdigest()[:32]}"
-
-
 def _sample(item: Item, view: int, key: SecretKey, label: str, ids: dict[str, str]) -> Sample:
     identifier = image_id(key, label, item.path, view)
     class_id = ids[item.label] if item.label is not None else None
@@ -173,13 +165,9 @@ def _worker(
 
     def work(task: Task) -> tuple[bytes, ImageRecord]:
         item, view, identifier = task.payload
-        data = source.read(item)
-        if isinstance(data, Path):
-            pixels = read_image(
-                data, channels=profile.channels, background=profile.background, max_pixels=max_pixels, name=item.path
-            )
-        else:
-            pixels = image_pixels(data, profile.channels)
+        pixels = read_item(
+            source, item, channels=profile.channels, background=profile.background, max_pixels=max_pixels
+        )
         plain = fitted(pixels, profile)
         if view:
             plain = augmented_view(pixels, (plain.shape[0], plain.shape[1]), key, identifier)

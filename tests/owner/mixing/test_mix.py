@@ -1,0 +1,255 @@
+"""A mixed data set: what is published, what stays with the owner, and that nothing interrupts it for good."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blindsight.errors import CorruptDataError, OutputError, ParameterError, ProfileError, WrongKeyError
+from blindsight.labels import read_labels
+from blindsight.owner.index import Index
+from blindsight.owner.mixing import MixOptions, mix, open_mixer, run
+from blindsight.owner.sources import open_source
+from blindsight.profile import Codec, Profile
+from mixing_helpers import blocks_of, noise_set, photo_tree
+from protect_helpers import KEY, OTHER, pixels_of, refused, result, tree, write_image
+
+SMALL = MixOptions(size=(16, 24), block=(8, 8), sources=3)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return photo_tree(tmp_path / "photos")
+
+
+def test_what_is_published_and_what_is_not(photos, tmp_path):
+    before = tree(photos)
+    report = mix(open_source(photos), tmp_path / "mixed", KEY, SMALL)
+    assert tree(photos) == before  # originals are only read
+    files = sorted(p.relative_to(tmp_path / "mixed") for p in (tmp_path / "mixed").rglob("*.png"))
+    assert len(files) == report.images == 11
+    assert {f.parts[:2] for f in files} == {("train", "class0"), ("train", "class1")}
+    assert report.left_out == {"test": 11}
+    assert sorted(p.name for p in (tmp_path / "mixed").iterdir()) == ["profile.json", "train"]
+    profile = Profile.of_folder(tmp_path / "mixed")
+    assert profile == report.profile
+    assert (profile.kind, profile.scheme, profile.size, profile.key_id) == ("mix", "pbm", (16, 24), None)
+    assert profile.parameters == {
+        "block": "8x8",
+        "probability": 0.5,
+        "sources": 3,
+        "partners": "same",
+        "include_target": False,
+        "replacement": False,
+    }
+    assert profile.classes == ("class0", "class1")
+    text = "".join(p.read_text() for p in (tmp_path / "mixed").glob("*.json"))
+    assert "photos" not in text
+    assert not report.own_key
+    assert not (report.index / "run.key").exists()
+
+
+def test_published_files_are_the_mixtures_bit_for_bit_and_every_block_is_an_originals(photos, tmp_path):
+    mix(open_source(photos), tmp_path / "mixed", KEY, SMALL)
+    mixer, targets = open_mixer(open_source(photos), tmp_path / "mixed", key=KEY)
+    published = list((tmp_path / "mixed").rglob("*.png"))
+    assert {p.stem for p in published} == set(targets)
+    for path in published:
+        target = targets[path.stem]
+        assert path.parent.name == target.item.label
+        mixture = mixer.make(target)
+        assert (pixels_of(path) == mixture.pixels).all()
+        origins = [blocks_of(mixer.pixels(item), (8, 8)) for item in (target.item, *mixture.donors)]
+        for (r, c), k in np.ndenumerate(mixture.choice):
+            assert (blocks_of(pixels_of(path), (8, 8))[r, c] == origins[k][r, c]).all()
+
+
+@pytest.mark.parametrize("layout", ["folder", "shards"])
+def test_the_same_bytes_whatever_the_workers(photos, tmp_path, layout):
+    options = replace(SMALL, layout=layout, shard_size=4, opaque_classes=True, targets=9)
+    for name, workers in (("one", 1), ("four", 4)):
+        mix(open_source(photos), tmp_path / name, KEY, replace(options, label="p"), workers=workers)
+    one, four = (result(tmp_path / name) for name in ("one", "four"))
+    assert one == four
+    assert len(one) > 5
+
+
+def test_without_a_key_one_is_made_kept_for_the_owner_alone_and_used_again(photos, tmp_path):
+    report = mix(open_source(photos), tmp_path / "mixed", None, SMALL)
+    kept = report.index / "run.key"
+    assert report.own_key
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    mixer, targets = open_mixer(open_source(photos), tmp_path / "mixed")
+    path = next((tmp_path / "mixed").rglob("*.png"))
+    assert (pixels_of(path) == mixer.make(targets[path.stem]).pixels).all()
+    other = mix(open_source(photos), tmp_path / "again", None, SMALL)
+    assert (other.index / "run.key").read_bytes() != kept.read_bytes()
+
+
+def test_the_run_key_lies_in_the_index_before_the_first_image(photos, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        run, "encode_image", lambda *_: seen.append((tmp_path / "mixed.owner/run.key").exists()) or b"x"
+    )
+    mix(open_source(photos), tmp_path / "mixed", None, SMALL)
+    assert seen == [True] * 11
+
+
+def test_nothing_is_left_behind_where_the_output_is_not_ours(photos, tmp_path):
+    (tmp_path / "mixed").mkdir()
+    (tmp_path / "mixed/letter.txt").write_text("mine")
+    assert "not empty and not ours" in refused(OutputError, mix, open_source(photos), tmp_path / "mixed", None, SMALL)
+    assert not (tmp_path / "mixed.owner").exists()
+
+
+@pytest.mark.parametrize("method", ["mixup", "cutmix", "instahide"])
+def test_soft_labels_say_how_much_of_each_class_an_image_holds(tmp_path, method):
+    source = open_source(noise_set(tmp_path / "n.npz", (15, 15)))
+    mix(source, tmp_path / "mixed", KEY, MixOptions(size=None, method=method, partners="any"))
+    labels = read_labels(tmp_path / "mixed/labels.csv", ("a", "b"))
+    mixer, targets = open_mixer(source, tmp_path / "mixed", key=KEY)
+    assert len(labels) == 30
+    for file, row in labels.items():
+        target = targets[Path(file).stem]
+        assert file.split("/")[0] == target.item.label
+        mixture = mixer.make(target)
+        expected = [0.0, 0.0]
+        for item, weight in zip((target.item, *mixture.donors), mixture.weights, strict=True):
+            expected["ab".index(item.label)] += weight
+        assert row == pytest.approx(expected, abs=1e-6)
+    assert any(0 < row[0] < 1 for row in labels.values())
+
+
+def test_same_label_partners_need_no_soft_labels(tmp_path):
+    source = open_source(noise_set(tmp_path / "n.npz", (5, 5)))
+    mix(source, tmp_path / "mixed", KEY, MixOptions(size=None, method="mixup"))
+    assert not (tmp_path / "mixed/labels.csv").exists()
+
+
+@pytest.mark.parametrize(("layout", "targets"), [("folder", None), ("folder", 4), ("shards", 4)])
+def test_inputs_that_cannot_be_read_are_rejects_whether_targets_or_donors(photos, tmp_path, layout, targets):
+    (photos / "train/class0/2.png").write_bytes(b"no image")
+    options = replace(SMALL, targets=targets, layout=layout, shard_size=3)
+    report = mix(open_source(photos), tmp_path / "mixed", KEY, options)
+    assert [path for path, _ in report.rejects] == ["train/class0/2.png"]
+    rows = (report.index / "rejects.csv").read_text().splitlines()
+    assert len(rows) == 2
+
+
+def test_nothing_at_all_that_can_be_mixed_is_an_error(tmp_path):
+    for i in range(4):
+        path = tmp_path / f"photos/a/{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no")
+    text = refused(OutputError, mix, open_source(tmp_path / "photos"), tmp_path / "mixed", KEY, SMALL)
+    assert text.startswith("nothing was mixed: none of the 4 inputs can be used")
+
+
+def test_jpeg_is_stored_as_asked_and_refused_for_instahide(photos, tmp_path):
+    codec = Codec(format="jpeg", quality=90, subsampling="4:2:0")
+    report = mix(open_source(photos), tmp_path / "mixed", KEY, replace(SMALL, codec=codec))
+    assert len(list((tmp_path / "mixed").rglob("*.jpg"))) == report.images
+    text = refused(
+        ParameterError, mix, open_source(photos), tmp_path / "x", KEY, replace(SMALL, codec=codec, method="instahide")
+    )
+    assert "jpeg would destroy" in text
+
+
+def test_looking_into_a_mixed_set_needs_its_originals_key_and_index(photos, tmp_path):
+    source = open_source(photos)
+    report = mix(source, tmp_path / "mixed", KEY, SMALL)
+    assert "holds no key" in refused(OutputError, open_mixer, source, tmp_path / "mixed")
+    assert KEY.id in refused(WrongKeyError, open_mixer, source, tmp_path / "mixed", key=OTHER)
+    assert "a plain folder" in refused(ProfileError, open_mixer, source, photos, key=KEY)
+    assert "no index" in refused(OutputError, open_mixer, source, tmp_path / "mixed", index=tmp_path / "no", key=KEY)
+    write_image(photos / "train/class0/new.png")
+    assert "not mixed from these" in refused(
+        ParameterError, open_mixer, open_source(photos), tmp_path / "mixed", key=KEY
+    )
+    record = Index(report.index).job()
+    del record["mixing"]["block"]
+    (report.index / "job.json").write_text(json.dumps(record))
+    assert "damaged" in refused(CorruptDataError, open_mixer, source, tmp_path / "mixed", key=KEY)
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from blindsight.owner.mixing import MixOptions, mix
+from blindsight.owner.sources import open_source
+photos, out, resume = sys.argv[1:]
+print("ready", flush=True)
+mix(open_source(photos), Path(out), None, MixOptions(size=(64, 64), block=(8, 8), sources=5, targets=150),
+    resume=resume == "True", workers=2)
+"""
+
+
+def _start(photos, out, resume):
+    path = os.pathsep.join([str(Path(p).resolve()) for p in sys.path if p])
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, photos, out, str(resume)], stdout=-1, env={**os.environ, "PYTHONPATH": path}
+    )
+    process.stdout.readline()
+    return process
+
+
+def test_killed_runs_resume_to_what_one_run_would_have_made(tmp_path):
+    photos = photo_tree(tmp_path / "photos", (20, 20), ("train",))
+    out = tmp_path / "mixed"
+    waits = np.random.default_rng(5).uniform(0.0, 0.35, 6)
+    started = False
+    for wait in waits:
+        process = _start(photos, out, started)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        started = (tmp_path / "mixed.owner/job.json").exists()
+    assert _start(photos, out, started).wait() == 0
+    assert Profile.of_folder(out) is not None
+    from blindsight.owner.keyfile import load_keyset
+
+    key = load_keyset(tmp_path / "mixed.owner/run.key").primary
+    options = MixOptions(size=(64, 64), block=(8, 8), sources=5, targets=150)
+    mix(open_source(photos), tmp_path / "whole", key, options)
+    kept = {k: v for k, v in result(out).items() if not k.endswith("run.key")}
+    assert kept == result(tmp_path / "whole")
+
+
+def test_resuming_needs_the_same_options_and_the_same_key(photos, tmp_path, monkeypatch):
+    def stop(done, _total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mix(open_source(photos), tmp_path / "mixed", KEY, SMALL, workers=1, progress=stop)
+    again = (open_source(photos), tmp_path / "mixed")
+    assert "add --resume" in refused(OutputError, mix, *again, KEY, SMALL)
+    assert "begun with a key of yours" in refused(OutputError, mix, *again, None, SMALL, resume=True)
+    assert "cannot resume" in refused(OutputError, mix, *again, OTHER, SMALL, resume=True)
+    text = refused(OutputError, mix, *again, KEY, replace(SMALL, probability=0.7), resume=True)
+    assert "probability was 0.5, now 0.7" in text
+    report = mix(*again, KEY, SMALL, resume=True)
+    assert report.resumed == 4
+    mix(open_source(photos), tmp_path / "whole", KEY, SMALL)
+    assert result(tmp_path / "mixed") == result(tmp_path / "whole")
+
+
+def test_memory_stays_flat_in_the_number_of_images(tmp_path):
+    """Plain images in memory are bounded by the cache, whatever the size of the set."""
+    from blindsight.owner.mixing import Mixer
+
+    source = open_source(noise_set(tmp_path / "n.npz", (200,), (32, 32)))
+    limit = 20 * 32 * 32 * 3
+    mixer = Mixer(source, MixOptions(size=None, block=(8, 8), sources=5), KEY, cache_bytes=limit)
+    for target in mixer.targets:
+        mixer.make(target)
+        assert mixer._cache._total <= limit
+        assert len(mixer._cache._held) <= 20
