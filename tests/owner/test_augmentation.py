@@ -95,7 +95,9 @@ def profile_of(**changes):
 def mixed_set(root, *, splits=("train",), per_class=3, **changes):
     """What mix writes, with other pixels: [SPLIT/]CLASS/ID.SUFFIX and the profile."""
     profile = profile_of(**changes)
-    for number, (split, name, i) in enumerate((s, c, i) for s in splits for c in profile.classes for i in range(per_class)):
+    for number, (split, name, i) in enumerate(
+        (s, c, i) for s in splits for c in profile.classes for i in range(per_class)
+    ):
         pixels = picture(*(profile.size or (16 + i, 24)), number, profile.channels)
         path = root / split / name / f"id{number}{profile.codec.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,8 +186,12 @@ def test_shards_hold_what_the_folder_would(tmp_path):
             members = read_shard(shard)
             assert len(members) <= 4
             orders += [image.id for image in members if split == "train"]
-            found |= {f"{split}/{image.class_id(report.profile.classes)}/{image.name}": image.read() for image in members}
-    folder = {p.relative_to(tmp_path / "folder").as_posix(): p.read_bytes() for p in (tmp_path / "folder").rglob("*.png")}
+            found |= {
+                f"{split}/{image.class_id(report.profile.classes)}/{image.name}": image.read() for image in members
+            }
+    folder = {
+        p.relative_to(tmp_path / "folder").as_posix(): p.read_bytes() for p in (tmp_path / "folder").rglob("*.png")
+    }
     assert found == folder
     assert len(find_shards(out)["train"]) == 6
     assert (out / INFO_NAME).exists()
@@ -362,7 +368,9 @@ def test_rejects_are_named_once(tmp_path):
 
 
 def test_an_image_that_the_format_cannot_hold_is_a_reject(tmp_path):
-    root = mixed_set(tmp_path / "photos", kind="plain", scheme=None, parameters={}, size=None, codec=Codec(format="webp"))
+    root = mixed_set(
+        tmp_path / "photos", kind="plain", scheme=None, parameters={}, size=None, codec=Codec(format="webp")
+    )
     write_image(root / "train/a/wide.png", 1, 16_384)
     report = augment(root, tmp_path / "out")
     assert [path for path, _ in report.rejects] == ["train/a/wide.png"]

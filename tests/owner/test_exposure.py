@@ -73,3 +73,20 @@ def test_schemes_that_move_nothing_leave_outlines_and_it_is_said(scope):
         text = exposure(profile(scope, scheme), 100)
         assert text.startswith(f"Nothing moves under {scheme}: outlines stay visible. ")
     assert "outlines" not in exposure(profile(scope, "shf"), 100)
+
+
+@pytest.mark.parametrize(
+    ("method", "probability", "said"),
+    [
+        ("pbm", 0.5, "about 50% of each image is its own"),
+        ("pbm", 0.9, "about 10% of each image is its own"),
+        ("mixup", None, "people see both"),
+        ("cutmix", None, "most of it can be recognised"),
+        ("instahide", None, "InstaHide was broken: Carlini et al."),
+    ],
+)
+def test_mixed_sets_are_said_to_show_true_pixels(method, probability, said):
+    parameters = {} if probability is None else {"probability": probability}
+    text = exposure(Profile(kind="mix", scheme=method, parameters=parameters), 100)
+    assert said in text
+    assert text.endswith("not as protection; blindsight mix-report measures it.")

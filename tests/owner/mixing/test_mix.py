@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mixing_helpers import blocks_of, noise_set, photo_tree
 
 from blindsight.errors import CorruptDataError, OutputError, ParameterError, ProfileError, WrongKeyError
 from blindsight.labels import read_labels
@@ -19,7 +20,6 @@ from blindsight.owner.index import Index
 from blindsight.owner.mixing import MixOptions, mix, open_mixer, run
 from blindsight.owner.sources import open_source
 from blindsight.profile import Codec, Profile
-from mixing_helpers import blocks_of, noise_set, photo_tree
 from protect_helpers import KEY, OTHER, pixels_of, refused, result, tree, write_image
 
 SMALL = MixOptions(size=(16, 24), block=(8, 8), sources=3)
@@ -223,7 +223,7 @@ def test_killed_runs_resume_to_what_one_run_would_have_made(tmp_path):
     assert kept == result(tmp_path / "whole")
 
 
-def test_resuming_needs_the_same_options_and_the_same_key(photos, tmp_path, monkeypatch):
+def test_resuming_needs_the_same_options_and_the_same_key(photos, tmp_path):
     def stop(done, _total):
         if done == 4:
             raise KeyboardInterrupt

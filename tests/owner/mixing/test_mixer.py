@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mixing_helpers import blocks_of, noise_mixer, noise_set, photo_tree
 
 from blindsight.errors import ImageError, ParameterError, UnknownNameError
 from blindsight.owner.mixing import Mixer, MixOptions
 from blindsight.owner.sources import open_source
-from mixing_helpers import blocks_of, noise_mixer, noise_set, photo_tree
 from protect_helpers import KEY, OTHER, refused, write_image
 
 BLOCK = (4, 4)

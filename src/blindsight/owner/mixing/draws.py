@@ -107,7 +107,8 @@ def beta_weight(stream: KeyStream, alpha: float) -> int:
             lam = u
             if v >= (4 * lam * (1 - lam)) ** (alpha - 1):
                 continue
-        return int(round(max(lam, 1 - lam) * UNIT))
+        larger: float = round(max(lam, 1 - lam) * UNIT)
+        return int(larger)
 
 
 def simplex_weights(stream: KeyStream, count: int, largest: float) -> list[int]:
