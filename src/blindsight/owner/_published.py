@@ -131,7 +131,10 @@ class PublishedSet:
             raise CorruptDataError(f"{path} lies beside shards, which hold their labels themselves; remove it")
         weights = read_weights(path, self.profile.classes)
         images = {label_path(picture.path) for picture in self.pictures}
-        for missing, what in ((images - weights.keys(), "no row for"), (weights.keys() - images, "a row for a missing")):
+        for missing, what in (
+            (images - weights.keys(), "no row for"),
+            (weights.keys() - images, "a row for a missing"),
+        ):
             if missing:
                 raise CorruptDataError(f"{path} has {what} {min(missing)!a}; copy the data set again")
         return weights

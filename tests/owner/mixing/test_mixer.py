@@ -135,7 +135,7 @@ def test_classes_too_small_are_named_with_what_helps(tmp_path):
     text = refused(ParameterError, noise_mixer, tmp_path, (12, 10), sources=10)
     assert text == (
         "class 'b' has 10 images, and 10 sources an image need 11: choose fewer sources, "
-        "or let donors be drawn with replacement"
+        "or let donors be drawn with replacement (--replacement)"
     )
     assert noise_mixer(tmp_path, (12, 11), sources=10).make
     assert noise_mixer(tmp_path, (12, 10), sources=10, include_target=True).make

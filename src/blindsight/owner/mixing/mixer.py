@@ -209,7 +209,7 @@ class Mixer:
         for label, members in sorted(pools.items(), key=lambda entry: str(entry[0])):
             if len(members) < least:
                 where = "the data set" if label is None else f"class '{label}'"
-                more = "" if o.replacement else ", or let donors be drawn with replacement"
+                more = "" if o.replacement else ", or let donors be drawn with replacement (--replacement)"
                 raise ParameterError(
                     f"{where} has {len(members)} images, and {o.donors} sources an image need {least}: "
                     f"choose fewer sources{more}"
