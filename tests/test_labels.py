@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blindsight.errors import CorruptDataError
 from blindsight.labels import LABELS_NAME, label_path, labels_csv, read_labels, read_weights
 
-CLASSES = ("zebra", "ant", "a, \"class\" with\nodd characters", "Ä")
+CLASSES = ("zebra", "ant", 'a, "class" with\nodd characters', "Ä")
 HEADER = "image,class,weight\n"
 
 

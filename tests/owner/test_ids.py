@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindsight.errors import ParameterError
-from blindsight.owner.ids import class_id, image_id, query_id
+from blindsight.owner.ids import class_id, image_id, mixed_id, query_id
 from blindsight.owner.keys import SecretKey
 
 KEY = SecretKey(bytes(range(32)))
@@ -75,3 +75,16 @@ def test_a_negative_view_is_refused():
 def test_query_ids_are_random():
     assert re.fullmatch("[a-z2-7]{26}", query_id())
     assert query_id() != query_id()
+
+
+def test_mixed_images_share_no_id_with_protected_ones_or_with_another_mixture():
+    ids = {
+        image_id(KEY, "set", "a/1.png"),
+        mixed_id(KEY, "set", "a/1.png", 0, "pbm", "s"),
+        mixed_id(KEY, "set", "a/1.png", 1, "pbm", "s"),
+        mixed_id(KEY, "set", "a/1.png", 0, "mixup", "s"),
+        mixed_id(KEY, "set", "a/1.png", 0, "pbm", "t"),
+        mixed_id(SecretKey(bytes(32)), "set", "a/1.png", 0, "pbm", "s"),
+    }
+    assert len(ids) == 6
+    assert all(len(identifier) == 26 for identifier in ids)

@@ -3,6 +3,9 @@
 An image is a list of bytes, row by row, channel last.
 """
 
+import base64
+import hmac
+import json
 import math
 from collections.abc import Iterator
 
@@ -47,6 +50,18 @@ def targets(master: bytes, method: str, label: str, name: str, count: int, wante
         order = Draws(master, method, "targets", label, name, str(count)).permutation(count)
         chosen += [(number, rounds) for number in order[:rest]]
     return sorted(chosen)
+
+
+def identifier(master: bytes, case: dict, label: str, path: str, view: int, size: tuple[int, int]) -> str:
+    own = {"pbm": ("block", "probability"), "mixup": ("alpha",), "cutmix": ("alpha",), "instahide": ()}[case["method"]]
+    written = {name: case[name] for name in ("sources", "partners", "include_target", "replacement", *own)}
+    if "block" in written:
+        written["block"] = "x".join(map(str, case["block"]))
+    parameters = ",".join(f'"{name}":{json.dumps(written[name])}' for name in sorted(written))
+    fields = (label, path, str(view), case["method"], f"{size[0]}x{size[1]},{{{parameters}}}")
+    message = b"".join(len(field.encode()).to_bytes(2, "big") + field.encode() for field in fields)
+    digest = hmac.digest(subkey(master, "mixed-id"), message, "sha256")[:16]
+    return base64.b32encode(digest).decode().lower().rstrip("=")
 
 
 def donors(master: bytes, method: str, identifier: str, pool: list[int], wanted: int, replacement: bool) -> list[int]:

@@ -8,9 +8,6 @@ from pathlib import Path
 import mixing_by_spec
 import pytest
 
-from blindsight.owner.ids import image_id
-from blindsight.owner.keys import SecretKey
-
 SPEC = Path(__file__).parents[2] / "spec"
 FILE = SPEC / "vectors" / "mixing.json"
 VECTORS = json.loads(FILE.read_text(encoding="utf-8"))
@@ -40,7 +37,7 @@ def test_the_text_alone_gives_the_vectors(case):
         first += count
         for number, view in mixing_by_spec.targets(MASTER, case["method"], "photos", name, count, case["targets"]):
             target = members[number]
-            identifier = image_id(SecretKey(MASTER), "photos", f"{name}/{target}.png", view)
+            identifier = mixing_by_spec.identifier(MASTER, case, "photos", f"{name}/{target}.png", view, SIZE)
             pool = members if case["partners"] == "same" else list(range(len(IMAGES)))
             others = [image for image in pool if case["include_target"] or image != target]
             donors = mixing_by_spec.donors(

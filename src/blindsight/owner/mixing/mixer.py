@@ -10,12 +10,12 @@ from blindsight.errors import ImageError, ParameterError
 from blindsight.images import fit_image
 from blindsight.owner._cache import BoundedCache
 from blindsight.owner._inputs import read_item
-from blindsight.owner.ids import image_id
+from blindsight.owner.ids import mixed_id
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.keystream import KeyStream
 from blindsight.owner.mixing import methods
 from blindsight.owner.mixing.draws import UNIT, beta_weight, block_choice, candidates, first_usable, simplex_weights
-from blindsight.owner.mixing.options import MixOptions, check_mix
+from blindsight.owner.mixing.options import MixOptions, check_mix, settings
 from blindsight.owner.sources import Item, Source
 
 __all__ = ["CACHE_BYTES", "Mixer", "Mixture", "Target"]
@@ -198,7 +198,11 @@ class Mixer:
         if rest:
             order = self._stream("targets", self._label, label or "", str(len(members))).permutation(len(members))
             chosen += [(members[i], rounds) for i in sorted(order[:rest].tolist())]
-        return [Target(item, view, image_id(self._key, self._label, item.path, view)) for item, view in sorted(chosen)]
+        what = (self.options.method, settings(self.options, self.size))
+        return [
+            Target(item, view, mixed_id(self._key, self._label, item.path, view, *what))
+            for item, view in sorted(chosen)
+        ]
 
     def _check_classes(self) -> None:
         """A class must hold the donors, and the target itself unless that may be one of them."""

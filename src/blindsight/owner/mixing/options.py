@@ -1,5 +1,6 @@
 """How a data set is to be mixed, and the profile that this gives."""
 
+import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "from_json",
     "mix_profile",
     "mixing_parameters",
+    "settings",
     "to_json",
 ]
 
@@ -176,6 +178,12 @@ def mixing_parameters(options: MixOptions) -> dict[str, Scalar]:
     if "alpha" in options.kind.own_parameters:
         parameters["alpha"] = float(options.alpha)
     return parameters
+
+
+def settings(options: MixOptions, size: tuple[int, int]) -> str:
+    """The size and the public parameters as one text, which is part of every id (``spec/mixing.md``, section 1)."""
+    parameters = json.dumps(mixing_parameters(options), sort_keys=True, separators=(",", ":"))
+    return f"{size[0]}x{size[1]},{parameters}"
 
 
 def mix_profile(options: MixOptions, size: tuple[int, int], ids: dict[str, str], views: int) -> Profile:
