@@ -2,8 +2,8 @@
 
 The header is ``image,class,weight``; an image has a row for each class of which it holds a part. ``image`` is the POSIX
 path below the data set, in Unicode normal form C, ``class`` a class id, ``weight`` a decimal. The weights of an image
-sum to 1, and the image lies in the folder of its heaviest class, so that a reader who knows no soft labels still finds
-the best hard ones.
+sum to 1. The image lies in the folder of the class of its target, the image with the largest part in it, so that a
+reader who knows no soft labels finds hard ones.
 """
 
 import csv

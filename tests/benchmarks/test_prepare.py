@@ -87,6 +87,31 @@ def test_orl_becomes_a_tree_of_png(prepare, source, tmp_path):
     assert (image.mode, image.size) == ("L", (92, 112))
 
 
+def test_utkface_by_race_keeps_the_split_and_counts_what_it_leaves_out(prepare, source, tmp_path, capsys):
+    names = [
+        "train/female/1_1_0_20170109.jpg",
+        "train/male/9_0_3_20170110.jpg",
+        "test/male/30_0_2_20170111.jpg.chip.jpg",
+        "test/female/30_1_1_20170112.jpg",
+        "test/female/31_1_4_20170112.jpg",
+        "train/female/61_1_20170109142408075.jpg",
+        "train/female/61_1_5_20170109.jpg",
+    ]
+    write_zip(source / "faces" / "utkface_gender.zip", names)
+    out = tmp_path / "faces"
+    prepare.main(["utkface", "--label", "race", "--source", str(source), "--out", str(out)])
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.jpg")) == [
+        "test/asian/30_0_2_20170111.jpg.chip.jpg",
+        "test/black/30_1_1_20170112.jpg",
+        "train/indian/9_0_3_20170110.jpg",
+        "train/white/1_1_0_20170109.jpg",
+    ]
+    said = capsys.readouterr().out
+    assert "4 files; left out 1 of race 4 (others); left out 2 without a valid race field" in said
+    prepare.main(["utkface", "--source", str(source), "--out", str(tmp_path / "by_gender")])
+    assert len(list((tmp_path / "by_gender").rglob("*.jpg"))) == len(names)
+
+
 @pytest.mark.parametrize(
     "name", ["../escaped.jpg", "train/../../escaped.jpg", "/escaped.jpg", "a\\..\\b.jpg", "C:/a.jpg"]
 )
@@ -113,6 +138,7 @@ def test_links_and_bombs_are_refused(prepare, tmp_path, monkeypatch):
         (["orl", "--out", "x", "--limit", "3"], "--limit takes a positive number and belongs to cifar10"),
         (["cifar10", "--out", "x"], "expected a file that ends in .npz"),
         (["orl", "--out", "."], "exists; choose another name"),
+        (["orl", "--out", "x", "--label", "race"], "--label belongs to utkface"),
     ],
 )
 def test_usage_errors(prepare, source, arguments, message, capsys):

@@ -1,6 +1,7 @@
 """``blindsight train``, ``evaluate`` and ``predict`` as typed."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
-from blindsight.cli.train import evaluate, predict, train
+from blindsight.cli.evaluate import evaluate, predict
+from blindsight.cli.train import train
 from blindsight.errors import BlindsightError, MissingDependencyError, ParameterError
 from blindsight.profile import Profile
 
@@ -77,6 +79,33 @@ def test_train_json(data: Path, tmp_path: Path, call: Callable[..., str]) -> Non
     assert json.loads((tmp_path / "r" / "config.json").read_text())["pretrained_cfg"]["input_size"] == [3, 12, 12]
 
 
+def test_a_named_recipe_and_options_that_win(data: Path, tmp_path: Path, call: Callable[..., str]) -> None:
+    out = tmp_path / "r"
+    options = ["--epochs", 1, "--batch-size", 8, "--threads", 1, "--img-size", 32, "--holdout", 0, "--std", 0.5]
+    call("train", data, "--out", out, "--recipe", "pbm-densenet121", "--model", "densenet_micro", *options)
+    config = json.loads((out / "recipe.json").read_text())["config"]
+    assert (config["opt"], config["sched"], config["smoothing"], config["mean"]) == ("rmsprop", "constant", 0.0, 0.0)
+    assert (config["epochs"], config["batch_size"], config["model"], config["std"]) == (1, 8, "densenet_micro", 0.5)
+    stored = json.loads((out / "config.json").read_text())["pretrained_cfg"]
+    assert (stored["mean"], stored["std"], stored["input_size"]) == ([0.0] * 3, [0.5] * 3, [3, 32, 32])
+
+
+def test_unknown_recipes_are_told_the_names(data: Path, tmp_path: Path, call: Callable[..., str]) -> None:
+    with pytest.raises(ParameterError, match=r"no recipe 'pbm', neither a file nor one of: pbm-densenet121, .*pbm-vgg"):
+        call("train", data, "--out", tmp_path / "r", "--recipe", "pbm")
+    with pytest.raises(ParameterError, match="no recipe ''"):
+        call("train", data, "--out", tmp_path / "r", "--recipe", "")
+    assert not (tmp_path / "r").exists()
+
+
+def test_help_names_the_recipes(call: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from blindsight.provider.recipes import recipe_names
+
+    monkeypatch.setenv("COLUMNS", "200")
+    text = " ".join(call("train", "--help").replace("│", " ").split())
+    assert ", ".join(recipe_names()) in text
+
+
 def test_resume_needs_no_options_again(
     data: Path, tmp_path: Path, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +132,36 @@ def test_evaluate(run: Path, data: Path, tmp_path: Path, call: Callable[..., str
     result = json.loads(call("evaluate", run, data, "--json", "--split", "train", "--out", tmp_path / "e.json"))
     assert result["split"] == "train"
     assert json.loads((tmp_path / "e.json").read_text()) == result
+
+
+def test_evaluate_plain_images_by_the_names_of_an_owners_index(
+    data: Path, tmp_path: Path, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mixed set with opaque classes: only the index says which plain folder is which."""
+    from blindsight.owner.index import Index
+
+    ids = {"sky": "q" * 8, "lava": "a" * 8, "moss": "m" * 8}
+    mixed = tmp_path / "mixed"
+    for name, id in ids.items():
+        shutil.copytree(data / "train" / name, mixed / id)
+    profile = Profile(kind="mix", scheme="pbm", size=(8, 8), fit="resize", classes=tuple(ids.values()))
+    (mixed / "profile.json").write_text(profile.model_copy(update={"opaque_classes": True}).to_json())
+    index = tmp_path / "mixed.owner"
+    index.mkdir()
+    Index(index).write_classes({id: name for name, id in ids.items()})
+    out = tmp_path / "r"
+    call("train", mixed, "--out", out, "--recipe", data.parent / "recipe.json", "--epochs", 8, "--smoothing", 0)
+    with pytest.raises(BlindsightError, match=r"is none of the 3 known classes .* the owner's --index says what they"):
+        call("evaluate", out, data)
+    monkeypatch.setenv("COLUMNS", "200")
+    text = call("evaluate", out, data, "--index", index)
+    assert "top-1 100.00 %" in text
+    assert "lava" in text
+    assert ids["lava"] not in text
+    rows = json.loads(call("evaluate", out, data, "--index", index, "--json"))["classes"]
+    assert {row["id"]: row["name"] for row in rows} == {id: name for name, id in ids.items()}
+    with pytest.raises(BlindsightError, match="is not a folder; give the owner's index"):
+        call("evaluate", out, data, "--index", tmp_path / "nowhere")
 
 
 def test_predict_plain_images(run: Path, data: Path, call: Callable[..., str]) -> None:
@@ -133,7 +192,7 @@ def test_bad_options_are_named(data: Path, tmp_path: Path, call: Callable[..., s
 def test_missing_extra_is_named(
     data: Path, tmp_path: Path, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("blindsight.cli.train.find_spec", lambda name: None if name == "timm" else object())
+    monkeypatch.setattr("blindsight.cli._common.find_spec", lambda name: None if name == "timm" else object())
     with pytest.raises(MissingDependencyError, match=r"training needs timm, .*pip install 'blindsight\[provider\]'"):
         call("train", data, "--out", tmp_path / "r")
 

@@ -14,6 +14,7 @@ from blindsight.nets import create_model, list_presets  # noqa: E402
 from blindsight.nets.convmixer import SpaceToDepth  # noqa: E402
 from blindsight.nets.factory import patch_size, preset_for  # noqa: E402
 
+CNNS = ["densenet_micro", "inception_micro", "resnet_micro", "vgg_micro"]
 PATCH_4 = ["convmixer_128_4_patch4_32", "convmixer_256_8_patch4_32", "convmixer_48_16_s2d4_32", "vit_micro_patch4_32"]
 
 
@@ -22,12 +23,12 @@ def test_presets_are_whole(name: str) -> None:
     model = create_model(name, num_classes=7).eval()
     cfg = model.pretrained_cfg
     assert tuple(cfg["mean"]) == tuple(cfg["std"]) == (0.5, 0.5, 0.5)
-    assert cfg["input_size"][1] == int(name.rsplit("_", 1)[1])
+    side = cfg["input_size"][1]
+    assert name in CNNS or side == int(name.rsplit("_", 1)[1])
     assert isinstance(model.get_submodule(cfg["classifier"]), torch.nn.Linear)
     if cfg["first_conv"]:
         assert isinstance(model.get_submodule(cfg["first_conv"]), torch.nn.Conv2d)
     assert timm.is_model(name)
-    side = cfg["input_size"][1]
     if side <= 64:
         assert model(torch.zeros(2, 3, side, side)).shape == (2, 7)
 
@@ -81,6 +82,9 @@ def test_unknown_names() -> None:
 def test_fitting_presets() -> None:
     assert preset_for(4, (32, 32)) == PATCH_4
     assert all("patch16_224" in name for name in preset_for(16, (224, 224))[:3])
+    # A CNN has no patches, so it never fits blocks.
+    offered = {name for block in (1, 2, 4, 8, 16, 32) for name in preset_for(block, (64, 64))}
+    assert offered.isdisjoint(CNNS)
     assert preset_for(3, (33, 33)) == ["convmixer_256_8_patch1_32"]
 
 

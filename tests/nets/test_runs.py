@@ -91,6 +91,59 @@ def test_card_is_honest(tmp_path: Path) -> None:
     assert "secure" not in card.lower()
 
 
+def test_normalisation_is_kept(tmp_path: Path) -> None:
+    import timm
+
+    model = save(tmp_path / "run")
+    assert load_run(tmp_path / "run").normalisation == (0.5, 0.5)
+    mixed = Profile(kind="mix", scheme="pbm", size=(8, 12), classes=("b", "a"))
+    save_run(
+        tmp_path / "mix",
+        model,
+        mixed,
+        architecture=NAME,
+        size=(8, 12),
+        model_args=ARGUMENTS,
+        mean=0.0,
+        std=1.0,
+    )
+    assert load_run(tmp_path / "mix").normalisation == (0.0, 1.0)
+    assert "normalised with mean 0 and std 1\n" in (tmp_path / "mix" / "README.md").read_text()
+    cfg = timm.create_model(f"local-dir:{tmp_path / 'mix'}", pretrained=True).pretrained_cfg
+    assert (tuple(cfg["mean"]), tuple(cfg["std"])) == ((0.0,) * 3, (1.0,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mean": [0.5, 0.5, 0.4]}, r"config\.json is damaged \(mean is .* expected one number for all channels"),
+        ({"std": [0.0] * 3}, r"config\.json is damaged \(std is 0.0, expected more than 0"),
+        ({"std": [float("nan")] * 3}, r"config\.json is damaged"),
+        ({"mean": []}, r"config\.json is damaged"),
+        ({"mean": 0.5}, r"config\.json is damaged"),
+        ({"mean": ["half"] * 3}, r"config\.json is damaged"),
+        ({"mean": [0.0] * 3, "std": [1.0] * 3}, "says mean 0 and std 1; models of enciphered images have 0.5 and 0.5"),
+    ],
+)
+def test_normalisations_that_cannot_be(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    save(tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    config["pretrained_cfg"].update(change)
+    path.write_text(json.dumps(config))
+    with pytest.raises(CorruptDataError, match=message):
+        load_run(tmp_path / "run")
+
+
+def test_a_configuration_that_states_no_normalisation_means_halves(tmp_path: Path) -> None:
+    save(tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    del config["pretrained_cfg"]["mean"], config["pretrained_cfg"]["std"]
+    path.write_text(json.dumps(config))
+    assert load_run(tmp_path / "run").normalisation == (0.5, 0.5)
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "profile.json"])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\x00" * 100, b"[" * 100_000])
 def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes | None) -> None:

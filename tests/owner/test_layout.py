@@ -280,8 +280,12 @@ def test_a_missing_member_is_a_reject_and_a_damaged_shard_an_error(whole, tmp_pa
     assert text.startswith(f"{shard} is not a shard as protect writes it: it is cut off")
 
 
-@pytest.mark.parametrize("options", [SHARDS, ProtectOptions(scheme="pe", block_size=4, layout="shards", shard_size=3, key_scope="image",
-                                                            opaque_classes=True)])  # fmt: skip
+PE_SHARDS = ProtectOptions(
+    scheme="pe", block_size=4, layout="shards", shard_size=3, key_scope="image", opaque_classes=True
+)
+
+
+@pytest.mark.parametrize("options", [SHARDS, PE_SHARDS])
 def test_rotating_is_protecting_afresh_with_the_new_key(photos, tmp_path, options):
     protect(open_source(photos), tmp_path / "old", KEY, options)
     report = rotate(tmp_path / "old", tmp_path / "new", KEY, OTHER, workers=3)

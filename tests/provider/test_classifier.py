@@ -13,6 +13,16 @@ def test_negation_is_exactly_a_change_of_sign() -> None:
     values = torch.arange(256, dtype=torch.uint8)
     assert torch.equal(normalise(255 - values), -normalise(values))
     assert normalise(values).aminmax() == (torch.tensor(-1.0), torch.tensor(1.0))
+    # Runs trained by earlier versions were given these very floats.
+    assert torch.equal(normalise(values), values.float().mul(2.0).sub(255.0).div(255.0))
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (0.485, 0.229), (1.0, 0.25)])
+def test_other_normalisations(mean: float, std: float) -> None:
+    values = torch.arange(256, dtype=torch.uint8)
+    torch.testing.assert_close(normalise(values, mean, std).double(), (values.double() / 255 - mean) / std)
+    if std == 1.0:
+        assert torch.equal(normalise(values, mean, std), values.float() / 255)
 
 
 def curve(**fields: object) -> list[float]:
@@ -70,6 +80,8 @@ def test_forward_takes_bytes() -> None:
     model = network()
     images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     assert torch.equal(Classifier(model, TrainConfig(), 5, 1, 10)(images), model(normalise(images)))
+    raw = TrainConfig(mean=0.0, std=1.0)
+    assert torch.equal(Classifier(model, raw, 5, 1, 10)(images), model(images.float() / 255))
 
 
 def test_unknown_optimiser_is_named() -> None:

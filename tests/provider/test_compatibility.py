@@ -3,13 +3,13 @@
 import pytest
 from provider_helpers import cipher_profile
 
-from blindsight.errors import IncompatibleModelError
+from blindsight.errors import IncompatibleModelError, ParameterError
 from blindsight.nets import create_model
 from blindsight.profile import Profile
 from blindsight.provider.compatibility import check_compatible
 
 
-def check(name: str, profile: Profile, size: tuple[int, int], **more: bool) -> list[str]:
+def check(name: str, profile: Profile, size: tuple[int, int], **more: float) -> list[str]:
     model = create_model(name, num_classes=3, img_size=size)
     return check_compatible(model, profile, size, name=name, **more)
 
@@ -60,6 +60,30 @@ def test_pretrained_normalisation_is_pointed_out() -> None:
     (warning,) = check("convmixer_1024_20_ks9_p14", of(14, 28), (28, 28), pretrained=True)
     assert "expect mean 0.485/0.456/0.406" in warning
     assert check("vit_micro_patch4_32", of(4, 32), (32, 32), pretrained=True) == []
+
+
+@pytest.mark.parametrize("name", ["vit_micro_patch8_64", "convmixer_256_8_patch8_64", "resnet_micro", "vgg_micro"])
+@pytest.mark.parametrize("size", [(64, 64), (96, 96)])
+def test_mixed_images_are_images_like_any_other(name: str, size: tuple[int, int]) -> None:
+    """Nothing of encrypted blocks, whatever blocks the images were mixed of, and no size that they cannot take."""
+    mixed = Profile(
+        kind="mix", scheme="pbm", parameters={"block": "96x24"}, block_size=None, size=(96, 96), classes=("a", "b", "c")
+    )
+    assert check(name, mixed, size, pretrained=True, mean=0.0, std=1.0) == []
+    with_blocks = mixed.model_copy(update={"block_size": 5})
+    assert check(name, with_blocks, size) == []
+
+
+def test_patches_must_tile_mixed_images_too() -> None:
+    mixed = Profile(kind="mix", scheme="pbm", size=(12, 12), classes=("a", "b", "c"))
+    with pytest.raises(IncompatibleModelError, match=r"do not tile images of 12x12; choose .* divides both sides$"):
+        check("vit_micro_patch8_64", mixed, (12, 12))
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (0.5, 0.25), (0.485, 0.5)])
+def test_enciphered_images_are_normalised_by_halves(mean: float, std: float) -> None:
+    with pytest.raises(ParameterError, match=rf"mean {mean:g} and std {std:g} .* sign changed .* leave --mean and"):
+        check("vit_micro_patch4_32", of(4, 32), (32, 32), mean=mean, std=std)
 
 
 def test_other_sizes_are_refused() -> None:

@@ -10,9 +10,9 @@ from PIL import Image
 from provider_helpers import CLASSES, cipher_profile
 
 from blindsight.errors import CorruptDataError, ParameterError, ProfileMismatchError
-from blindsight.images import read_protected
+from blindsight.images import fit_image, read_protected
 from blindsight.profile import Profile
-from blindsight.provider.data import EpochBatches, ProtectedDataModule, ProtectedFolder
+from blindsight.provider.data import ProtectedDataModule, ProtectedFolder
 
 
 @pytest.mark.parametrize("cache", ["ram", "none"])
@@ -54,6 +54,40 @@ def test_plain_images_need_a_size(write_folder: Callable[..., Path]) -> None:
 def test_protected_images_are_never_resized(protected: Path) -> None:
     with pytest.raises(ProfileMismatchError, match="cannot be resized"):
         ProtectedDataModule(protected, size=(16, 16))
+
+
+def mixed_profile(**changes: object) -> Profile:
+    return Profile.model_validate({"kind": "mix", "scheme": "pbm", "size": (8, 8), "classes": CLASSES, **changes})
+
+
+@pytest.mark.parametrize("cache", ["ram", "none"])
+@pytest.mark.parametrize("stored", [(8, 8), None])
+def test_mixed_images_may_be_resized(
+    write_folder: Callable[..., Path], cache: str, stored: tuple[int, int] | None
+) -> None:
+    root = write_folder(profile=mixed_profile(size=stored))
+    module = ProtectedDataModule(root, size=(12, 4), cache=cache, holdout=0.0)
+    module.setup("fit")
+    assert module.profile.size == (12, 4)
+    data = module.dataset("train")
+    image, _ = data[5]
+    pixels = read_protected(data.files[5], channels=3)
+    expected = fit_image(pixels, block_size=1, size=(12, 4), fit="resize")
+    assert np.array_equal(image.permute(1, 2, 0).numpy(), expected)
+
+
+def test_mixed_images_keep_their_bytes_where_nothing_else_is_asked(write_folder: Callable[..., Path]) -> None:
+    module = ProtectedDataModule(write_folder(profile=mixed_profile()), holdout=0.0)
+    module.setup("fit")
+    data = module.dataset("train")
+    assert np.array_equal(data[7][0].permute(1, 2, 0).numpy(), read_protected(data.files[7], channels=3))
+
+
+def test_a_mixed_image_of_another_size_than_its_profile_says_is_refused(write_folder: Callable[..., Path]) -> None:
+    root = write_folder(profile=mixed_profile())
+    Image.new("RGB", (8, 12)).save(root / "train" / "mole" / "zzz.png")
+    with pytest.raises(CorruptDataError, match=r"zzz\.png is 12x8 and the profile says 8x8; copy the data set again"):
+        ProtectedDataModule(root, size=(16, 16)).setup("fit")
 
 
 def test_size_comes_from_the_first_file_where_the_profile_states_none(write_folder: Callable[..., Path]) -> None:
@@ -110,23 +144,3 @@ def test_auto_cache_looks_at_the_size(protected: Path, monkeypatch: pytest.Monke
 def test_grayscale() -> None:
     profile = Profile(kind="plain", channels=1, size=(4, 4), fit="resize", classes=("a",))
     assert len(ProtectedFolder([], [], profile, (4, 4))) == 0
-
-
-def test_every_rank_gets_its_own_and_as_many() -> None:
-    ranks = [EpochBatches(103, 10, shuffle=True, seed=5, rank=r, world_size=4) for r in range(4)]
-    seen = [torch.cat(list(b)).tolist() for b in ranks]
-    assert len({len(s) for s in seen}) == 1
-    assert len({i for part in seen for i in part}) == sum(map(len, seen))
-    plain = [EpochBatches(103, 10, shuffle=False, rank=r, world_size=4) for r in range(4)]
-    assert sorted(i for b in plain for x in b for i in x.tolist()) == list(range(103))
-
-
-def test_shuffling_depends_on_seed_and_epoch_alone() -> None:
-    one, two = (EpochBatches(50, 7, shuffle=True, seed=1) for _ in range(2))
-    two.set_epoch(0)
-    assert [b.tolist() for b in one] == [b.tolist() for b in two]
-    two.set_epoch(1)
-    assert [b.tolist() for b in one] != [b.tolist() for b in two]
-    assert len(list(one)) == len(one) == 7
-    small = EpochBatches(3, 7, shuffle=True)
-    assert [len(b) for b in small] == [3]

@@ -115,6 +115,46 @@ def test_who_takes_plain_images(write_folder: Callable[..., Path]) -> None:
     require_suitable(MIX, MIX)
 
 
+OPAQUE = {"zebra": "id-1", "ant": "id-2", "mole": "id-3"}
+NAMES = {value: name for name, value in OPAQUE.items()}
+OPAQUE_MIX = MIX.model_copy(update={"classes": tuple(OPAQUE.values()), "opaque_classes": True})
+
+
+def test_plain_classes_are_matched_by_name_where_ids_are_opaque(write_folder: Callable[..., Path]) -> None:
+    plain = write_folder(side=11)
+    result = evaluate(run_of(OPAQUE_MIX), plain, names=NAMES)
+    assert result["top1"] == 1.0
+    assert [(c["id"], c["name"]) for c in result["classes"]] == [(v, k) for k, v in OPAQUE.items()]
+    # A profile beside them with another order of its own changes nothing.
+    described = write_folder("described", profile=PLAIN.model_copy(update={"classes": tuple(reversed(CLASSES))}))
+    assert evaluate(run_of(OPAQUE_MIX), described, names=NAMES)["top1"] == 1.0
+    with pytest.raises(ProfileMismatchError, match=r"is none of the 3 known classes .* the owner's --index says what"):
+        evaluate(run_of(OPAQUE_MIX), plain)
+
+
+def test_mixed_classes_are_matched_by_id_whatever_the_names(write_folder: Callable[..., Path]) -> None:
+    mixed = write_folder(profile=OPAQUE_MIX, colours={OPAQUE[k]: v for k, v in COLOURS.items()})
+    assert evaluate(run_of(OPAQUE_MIX), mixed)["top1"] == 1.0
+    result = evaluate(run_of(OPAQUE_MIX), mixed, names=NAMES)
+    assert (result["top1"], result["classes"][0]["name"]) == (1.0, "zebra")
+
+
+def test_names_of_other_classes_are_refused(write_folder: Callable[..., Path]) -> None:
+    with pytest.raises(ParameterError, match=r"the index does not know the model's class id-2; give the index of"):
+        evaluate(run_of(OPAQUE_MIX), write_folder(), names={"id-1": "zebra", "id-9": "ant"})
+
+
+def test_a_plain_class_without_a_name_is_refused(write_folder: Callable[..., Path]) -> None:
+    more = write_folder(colours={**COLOURS, "yak": (9, 9, 9)})
+    with pytest.raises(ProfileMismatchError, match="yak is none of the 3 known classes"):
+        evaluate(run_of(OPAQUE_MIX), more, names=NAMES)
+
+
+def test_mixed_images_of_another_size_are_brought_to_the_models(write_folder: Callable[..., Path]) -> None:
+    mixed = write_folder(profile=MIX.model_copy(update={"size": (20, 20)}), side=20)
+    assert evaluate(run_of(MIX), mixed)["top1"] == 1.0
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_weights_that_give_no_finite_numbers_are_named(write_folder: Callable[..., Path], value: float) -> None:
     run = run_of(cipher_profile(), Broken(value))

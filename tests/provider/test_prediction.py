@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from fixed_runs import Broken, run_of
-from provider_helpers import TINY, cipher_profile
+from provider_helpers import CLASSES, TINY, cipher_profile
 
 from blindsight.errors import CorruptDataError, ParameterError, ProfileMismatchError
 from blindsight.nets import create_model
 from blindsight.nets.runs import Run, load_run, save_run
+from blindsight.profile import Profile
 from blindsight.provider.prediction import pick_device, predict
 
 
@@ -49,6 +50,27 @@ def test_a_saved_run_predicts_the_same(tmp_path: Path) -> None:
     config = save_run(tmp_path / "r", model, profile, architecture="vit_micro_patch4_32", size=(8, 8), model_args=args)
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
     assert np.array_equal(predict(Run(model, profile, config), images), predict(load_run(tmp_path / "r"), images))
+
+
+def test_images_are_normalised_as_in_the_training(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = create_model("vit_micro_patch4_32", num_classes=3, img_size=(8, 8), **TINY).eval()
+    profile = Profile(kind="mix", scheme="pbm", size=(8, 8), classes=CLASSES)
+    args = {**TINY, "img_size": [8, 8]}
+    save_run(
+        tmp_path / "r",
+        model,
+        profile,
+        architecture="vit_micro_patch4_32",
+        size=(8, 8),
+        model_args=args,
+        mean=0.0,
+        std=1.0,
+    )
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255).softmax(1).numpy()
+    np.testing.assert_allclose(predict(load_run(tmp_path / "r"), images), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

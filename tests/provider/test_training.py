@@ -23,6 +23,7 @@ from blindsight.errors import (
     UnknownNameError,
 )
 from blindsight.nets.runs import load_run
+from blindsight.profile import Profile
 from blindsight.provider.evaluation import evaluate
 from blindsight.provider.progress import TrainingProgress
 from blindsight.provider.training import TrainConfig, train
@@ -264,6 +265,46 @@ def test_resuming_does_not_need_the_file_it_started_from(protected: Path, tmp_pa
     start.unlink()
     train(protected, tmp_path / "broken", config(checkpoint=start.name), resume=True)
     assert same(tmp_path / "whole", tmp_path / "broken")
+
+
+def test_a_run_begun_before_there_were_other_normalisations_goes_on(protected: Path, tmp_path: Path) -> None:
+    train(protected, tmp_path / "whole", config())
+    with pytest.raises(BlindsightError, match="interrupted"):
+        train(protected, tmp_path / "broken", config(), progress=StopAfter(1, KeyboardInterrupt()))  # type: ignore[arg-type]
+    path = tmp_path / "broken" / "recipe.json"
+    recipe = json.loads(path.read_text())
+    for later in ("mean", "std", "default_size"):
+        del recipe["config"][later]
+    path.write_text(json.dumps(recipe))
+    train(protected, tmp_path / "broken", config(), resume=True)
+    assert same(tmp_path / "whole", tmp_path / "broken")
+
+
+@pytest.mark.parametrize("kind", ["cipher", "mix"])
+def test_only_encrypted_blocks_are_kept_whole(
+    write_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """CutMix and erasing cut mixed images at any pixel: their blocks are pictures, not ciphertext."""
+    from blindsight.provider import augment
+
+    blocks = set()
+    box, erase = augment.block_box, augment.random_erase
+
+    def seen_box(height: int, width: int, block: int, *rest: Any) -> Any:
+        blocks.add(block)
+        return box(height, width, block, *rest)
+
+    def seen_erase(images: torch.Tensor, block: int, *rest: Any) -> torch.Tensor:
+        blocks.add(block)
+        return erase(images, block, *rest)
+
+    monkeypatch.setattr(augment, "block_box", seen_box)
+    monkeypatch.setattr(augment, "random_erase", seen_erase)
+    mixed = {"kind": "mix", "scheme": "pbm", "block_size": 4, "size": (8, 8), "classes": CLASSES}
+    profile = cipher_profile() if kind == "cipher" else Profile.model_validate(mixed)
+    result = train(write_folder(profile=profile), tmp_path / "run", config(epochs=1, cutmix=1.0, reprob=0.5))
+    assert blocks == {4 if kind == "cipher" else 1}
+    assert result["warnings"] == []
 
 
 def test_views_without_a_val_split_are_pointed_out(write_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -4,14 +4,15 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from blindsight.errors import ParameterError
+from blindsight.errors import MissingDependencyError, ParameterError
 
-__all__ = ["AsJson", "KeyOption", "Workers", "parse_size", "print_json", "progress_bar"]
+__all__ = ["AsJson", "KeyOption", "Workers", "parse_size", "print_json", "progress_bar", "require_provider"]
 
 KeyOption = Annotated[
     Path | None,
@@ -57,3 +58,13 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=done, total=total, rate=f"{speed:.0f} images/s" if speed else "")
 
         yield update
+
+
+def require_provider(purpose: str) -> None:
+    """Sees that the extra is installed, and prepares for importing torch, which must not have happened yet."""
+    for package in ("torch", "torchvision", "timm", "lightning", "safetensors"):
+        if find_spec(package) is None:
+            raise MissingDependencyError.of(package, "provider", purpose)
+    from blindsight.provider.machine import share_processors
+
+    share_processors()

@@ -19,7 +19,13 @@ its own place; whoever collects enough of them can put pictures together again."
 _PLAIN = "The images this model was trained on were **not protected**."
 
 
-def model_card(architecture: str, profile: Profile, size: tuple[int, int], results: dict[str, Any]) -> str:
+def model_card(
+    architecture: str,
+    profile: Profile,
+    size: tuple[int, int],
+    results: dict[str, Any],
+    normalisation: tuple[float, float] = (0.5, 0.5),
+) -> str:
     """Markdown with YAML front matter; holds no path, host, user name or time.
 
     Args:
@@ -27,6 +33,7 @@ def model_card(architecture: str, profile: Profile, size: tuple[int, int], resul
         profile: of the data the model was trained on.
         size: (height, width) of its images.
         results: names and numbers for the table; accuracies are fractions whose name ends in ``top1`` or ``top5``.
+        normalisation: (mean, std) of every channel.
     """
     statement = {"cipher": _STATEMENT, "mix": _MIXING, "plain": _PLAIN}[profile.kind]
     rows = "\n".join(f"| {name.replace('_', ' ')} | {_number(name, value)} |" for name, value in results.items())
@@ -36,6 +43,7 @@ def model_card(architecture: str, profile: Profile, size: tuple[int, int], resul
         "mix": "plain images, brought to the same size",
         "plain": "plain images, brought to the same size",
     }[profile.kind]
+    mean, std = normalisation
     return f"""\
 ---
 library_name: timm
@@ -48,7 +56,7 @@ tags:
 # {architecture}, trained on {"plain" if profile.kind == "plain" else "protected"} images
 
 - Protection: {profile.summary()}
-- Takes: {taken}; {size[0]}x{size[1]}, {profile.channels} channels, normalised with mean = std = 0.5
+- Takes: {taken}; {size[0]}x{size[1]}, {profile.channels} channels, normalised with mean {mean:g} and std {std:g}
 - Classes: {len(profile.classes)}{" (opaque ids: only the owner can name them)" if profile.opaque_classes else ""}
 
 ## What the protection is worth

@@ -10,14 +10,14 @@ from timm.models import is_model, list_models, load_state_dict
 from torch import nn
 
 from blindsight.errors import BlindsightError, CorruptDataError, ParameterError, UnknownNameError
-from blindsight.nets import convmixer, vit
+from blindsight.nets import cnn, convmixer, vit
 
 __all__ = ["create_model", "list_presets", "patch_size", "preset_for"]
 
 
 def list_presets() -> list[str]:
     """Names of the presets of this package, sorted."""
-    return sorted(n for module in (convmixer, vit) for n in module.__all__ if n.islower())
+    return sorted(n for module in (cnn, convmixer, vit) for n in module.__all__ if n.islower())
 
 
 def create_model(
@@ -126,11 +126,15 @@ def patch_size(model: nn.Module) -> tuple[int, int] | None:
 
 
 def preset_for(block_size: int, size: tuple[int, int] | None) -> list[str]:
-    """Presets whose patch is the block or divides it, made for the nearest image side; at most four, best fit first."""
+    """Presets whose patch is the block or divides it, made for the nearest image side; at most four, best fit first.
+
+    Presets without patches (the CNNs) are never among them.
+    """
     scored: list[tuple[int, int, str]] = []
     for name in list_presets():
         match = re.search(r"(?:patch|s2d)(\d+)_(\d+)$", name)
-        assert match is not None, name
+        if match is None:
+            continue
         patch, side = int(match[1]), int(match[2])
         if block_size % patch == 0:
             scored.append((abs(side - max(size)) if size else 0, block_size // patch, name))

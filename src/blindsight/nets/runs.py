@@ -11,6 +11,7 @@ the folder until the last one is in place. timm reads such a folder too: ``timm.
 """
 
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,7 @@ class Run:
     """A trained model and what it may be used on.
 
     Attributes:
-        model: the network, in evaluation mode; takes float images (N, C, H, W) in [-1, 1] and gives logits (N, K).
+        model: the network, in evaluation mode; takes float images (N, C, H, W), normalised, and gives logits (N, K).
         profile: the protection of the images it was trained on; ``profile.classes[k]`` is the class of logit k.
         config: contents of ``config.json``.
         folder: where it was read from; None for a run that was never saved.
@@ -51,6 +52,29 @@ class Run:
         """(height, width) in pixels of the images the model takes."""
         _, height, width = self.config["pretrained_cfg"]["input_size"]
         return int(height), int(width)
+
+    @property
+    def normalisation(self) -> tuple[float, float]:
+        """(mean, std), the same for every channel: the model takes ``(x / 255 - mean) / std``."""
+        return _normalisation(self.config)
+
+
+def _normalisation(config: dict[str, Any]) -> tuple[float, float]:
+    """Mean and standard deviation as ``config.json`` states them, channel by channel.
+
+    Raises:
+        TypeError: the channels differ, or hold no numbers that one can subtract and divide by.
+    """
+    found = []
+    for name in ("mean", "std"):
+        values = config["pretrained_cfg"].get(name, [0.5])
+        value = float(values[0])
+        if set(values) != {values[0]} or not math.isfinite(value):
+            raise TypeError(f"{name} is {values!r}, expected one number for all channels")
+        found.append(value)
+    if found[1] <= 0:
+        raise TypeError(f"std is {found[1]!r}, expected more than 0")
+    return found[0], found[1]
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -80,6 +104,8 @@ def save_run(
     architecture: str,
     size: tuple[int, int],
     model_args: dict[str, Any] | None = None,
+    mean: float = 0.5,
+    std: float = 0.5,
     results: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes weights, configuration, profile and model card; returns the configuration.
@@ -91,6 +117,8 @@ def save_run(
         architecture: timm name, without a pretrained tag.
         size: (height, width) of the images it was trained on.
         model_args: arguments that make the same architecture again, JSON values.
+        mean: the model takes ``(x / 255 - mean) / std``.
+        std: see ``mean``.
         results: numbers for the model card, e.g. ``{"val_top1": 0.93, "epochs": 20}``.
 
     Raises:
@@ -99,7 +127,6 @@ def save_run(
     from safetensors.torch import save
 
     cfg = dict(getattr(model, "pretrained_cfg", None) or {})
-    half = [0.5] * profile.channels
     config: dict[str, Any] = {
         "architecture": architecture,
         "num_classes": len(profile.classes),
@@ -110,8 +137,8 @@ def save_run(
             "fixed_input_size": True,
             "interpolation": cfg.get("interpolation", "bicubic"),
             "crop_pct": 1.0,
-            "mean": half,
-            "std": half,
+            "mean": [mean] * profile.channels,
+            "std": [std] * profile.channels,
             "num_classes": len(profile.classes),
             "first_conv": cfg.get("first_conv"),
             "classifier": cfg.get("classifier"),
@@ -128,7 +155,7 @@ def save_run(
         raise OutputError(f"cannot make {folder}: {error.strerror or error}") from None
     write_atomic(folder / WEIGHTS_NAME, weights)
     write_atomic(folder / CONFIG_NAME, json.dumps(config, indent=2) + "\n")
-    write_atomic(folder / CARD_NAME, model_card(architecture, profile, size, results or {}))
+    write_atomic(folder / CARD_NAME, model_card(architecture, profile, size, results or {}, (mean, std)))
     write_atomic(folder / PROFILE_NAME, profile.to_json())
     return config
 
@@ -166,14 +193,20 @@ def read_config(folder: Path) -> tuple[Profile, dict[str, Any]]:
         architecture, classes = config["architecture"], config["num_classes"]
         channels, height, width = (int(v) for v in config["pretrained_cfg"]["input_size"])
         arguments = config["model_args"]
+        normalisation = _normalisation(config)
         if not (isinstance(architecture, str) and isinstance(arguments, dict) and min(channels, height, width) > 0):
             raise TypeError("a value has the wrong type")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise CorruptDataError(f"{path} is damaged ({error}); restore it or train again") from None
     if classes != len(profile.classes) or channels != profile.channels:
         raise CorruptDataError(
             f"{path} says {classes} classes and {channels} channels, {PROFILE_NAME} beside it says "
             f"{len(profile.classes)} and {profile.channels}; the files belong to different runs"
+        )
+    if profile.kind == "cipher" and normalisation != (0.5, 0.5):
+        raise CorruptDataError(
+            f"{path} says mean {normalisation[0]:g} and std {normalisation[1]:g}; models of enciphered images have 0.5 "
+            f"and 0.5; restore it or train again"
         )
     return profile, config
 

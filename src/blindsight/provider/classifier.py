@@ -21,9 +21,13 @@ __all__ = ["Classifier", "normalise", "schedule_factor", "wants_channels_last"]
 CHECK_EVERY = 20
 
 
-def normalise(images: Tensor) -> Tensor:
-    """uint8 0..255 -> float32 -1..1 with mean = std = 0.5, so that ``normalise(255 - x) == -normalise(x)`` exactly."""
-    return images.float().mul_(2.0).sub_(255.0).div_(255.0)
+def normalise(images: Tensor, mean: float = 0.5, std: float = 0.5) -> Tensor:
+    """uint8 0..255 -> float32 ``(x / 255 - mean) / std``.
+
+    With 0.5 and 0.5 that is -1..1, and ``normalise(255 - x) == -normalise(x)`` to the last bit: x - 127.5 is exact.
+    With 0 and 1 it is x / 255.
+    """
+    return images.float().sub_(255.0 * mean).div_(255.0 * std)
 
 
 def wants_channels_last(model: nn.Module) -> bool:
@@ -60,13 +64,16 @@ def _half_cosine(start: float, end: float, part: float) -> float:
 
 
 class Classifier(pl.LightningModule):
-    """Trains a network on batches of uint8 images (N, C, H, W) and class indices (N,).
+    """Trains a network on batches of uint8 images (N, C, H, W) and labels.
+
+    Labels are class indices, int64 (N,), or the weight of every class, float32 (N, K). Accuracy counts against the
+    heaviest class.
 
     Everything random is drawn from (seed, step) or (seed, epoch), so a training resumed after an epoch goes on exactly
     as if it had never stopped.
 
     Args:
-        model: the network; takes floats in [-1, 1].
+        model: the network; takes normalised floats.
         config: the recipe.
         num_classes: of the network.
         block: side of the encrypted blocks, which CutMix and erasing keep whole; 1 for plain images.
@@ -95,7 +102,7 @@ class Classifier(pl.LightningModule):
         return self.best_module(self._prepared(images))
 
     def _prepared(self, images: Tensor) -> Tensor:
-        return normalise(images).contiguous(memory_format=self.layout)
+        return normalise(images, self.config.mean, self.config.std).contiguous(memory_format=self.layout)
 
     def on_train_epoch_start(self) -> None:
         # Dropout and drop path draw from torch's own generator.
@@ -165,7 +172,7 @@ class Classifier(pl.LightningModule):
         images, labels = batch
         logits = self(images).float()
         loss = F.cross_entropy(logits, labels, reduction="sum")
-        right = (logits.argmax(1) == labels).sum()
+        right = (logits.argmax(1) == (labels.argmax(1) if labels.ndim == 2 else labels)).sum()
         assert self._sums is not None
         self._sums += torch.stack([loss.double(), right.double(), torch.tensor(len(labels), device=loss.device)])
 
@@ -188,6 +195,9 @@ class Classifier(pl.LightningModule):
             extra["fused"] = True
         if c.opt_eps is not None:
             extra["eps"] = c.opt_eps
+        if c.opt == "sgd" and not c.momentum:
+            # timm's has Nesterov's momentum, which torch refuses where there is none.
+            extra["nesterov"] = False
         if c.opt not in list_optimizers():
             raise UnknownNameError.of("optimiser", c.opt, list_optimizers())
         optimiser = create_optimizer_v2(

@@ -2,16 +2,25 @@
 
 from typing import Any
 
-from blindsight.errors import IncompatibleModelError
+from blindsight.errors import IncompatibleModelError, ParameterError
 from blindsight.profile import Profile
 
 __all__ = ["check_compatible"]
 
 
 def check_compatible(
-    model: Any, profile: Profile, size: tuple[int, int], *, name: str = "the model", pretrained: bool = False
+    model: Any,
+    profile: Profile,
+    size: tuple[int, int],
+    *,
+    name: str = "the model",
+    pretrained: bool = False,
+    mean: float = 0.5,
+    std: float = 0.5,
 ) -> list[str]:
-    """Compares a network's geometry with a protection's.
+    """Compares a network's geometry, and how it is given images, with a protection's.
+
+    Mixed images are images like any other to a network, whatever blocks they were mixed of: nothing was moved.
 
     A patch that equals the block, or divides it, sees every block through the same weights whatever the key did. A
     patch of several blocks sees blocks that the key has brought together from anywhere. One that neither divides nor
@@ -23,12 +32,15 @@ def check_compatible(
         size: (height, width) of the images.
         name: what to call the network in messages.
         pretrained: whether its weights were trained elsewhere, so that their normalisation matters.
+        mean: images are given to the network as ``(x / 255 - mean) / std``.
+        std: see ``mean``.
 
     Returns:
         Warnings for people, one line each; empty where everything fits.
 
     Raises:
         IncompatibleModelError: the patches do not fit the blocks or the image, or the network takes another size.
+        ParameterError: enciphered images are to be normalised otherwise than with 0.5 and 0.5.
     """
     from blindsight.nets.factory import patch_size, preset_for
 
@@ -36,10 +48,15 @@ def check_compatible(
     patch = patch_size(model)
     block = profile.block_size if profile.kind == "cipher" else None
     fitting = f"; fitting presets: {', '.join(preset_for(block, size))}" if block else ""
-    if profile.size is not None and tuple(profile.size) != tuple(size) and profile.kind != "plain":
+    if profile.kind == "cipher" and (mean, std) != (0.5, 0.5):
+        raise ParameterError(
+            f"mean {mean:g} and std {std:g} cannot be used on enciphered images: a negated block, 255 - x, is the same "
+            f"block with its sign changed with mean 0.5 and std 0.5 only; leave --mean and --std out"
+        )
+    if profile.size is not None and tuple(profile.size) != tuple(size) and profile.kind == "cipher":
         raise IncompatibleModelError(
             f"the images are {_by(profile.size)} and {name} would take {_by(size)}; "
-            f"protected images cannot be resized: leave --img-size out, or protect with --size"
+            f"enciphered images cannot be resized: leave --img-size out, or protect with --size"
         )
     built_for = getattr(getattr(model, "patch_embed", None), "img_size", None)
     if built_for is not None and tuple(built_for) != tuple(size):

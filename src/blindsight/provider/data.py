@@ -7,7 +7,7 @@ cannot be read ends the run with an error that names it.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,22 +21,24 @@ from torch.utils.data import DataLoader, Dataset
 from blindsight.errors import CorruptDataError, ImageError, ParameterError, ProfileMismatchError
 from blindsight.images import fit_image, read_image, read_protected
 from blindsight.profile import Profile
+from blindsight.provider.batches import EpochBatches, TensorLoader
 from blindsight.provider.folders import DataFolder, stratified_holdout
 from blindsight.shards import ShardImage
 
-__all__ = ["EpochBatches", "ProtectedDataModule", "ProtectedFolder", "TensorLoader"]
+__all__ = ["ProtectedDataModule", "ProtectedFolder"]
 
 CACHE_LIMIT = 4 * 10**9
 Progress = Callable[[str, int, int], None]
 
 
-class ProtectedFolder(Dataset[tuple[Tensor, int]]):
-    """Images and labels of one split; item i is a uint8 tensor (C, H, W) and a class index.
+class ProtectedFolder(Dataset[tuple[Tensor, int | Tensor]]):
+    """Images and labels of one split; item i is a uint8 tensor (C, H, W) and its label.
 
     Args:
         files: image files, or images in shards.
-        labels: class index of each.
-        profile: how the images are protected. Plain ones are fitted to ``size``; protected ones must have it already.
+        labels: of each its class index, (N,) integers, or the weight of every class, (N, K) float32.
+        profile: how the images are protected. Plain ones are fitted to ``size``, mixed ones (which must have the
+            profile's size, where it states one) scaled to it; enciphered ones must have it already.
         size: (height, width) in pixels.
         cache: ``ram`` decodes everything at once and keeps it, ``none`` decodes on access, ``auto`` is ``ram`` where
             that takes less than 4 GB.
@@ -50,7 +52,7 @@ class ProtectedFolder(Dataset[tuple[Tensor, int]]):
     def __init__(
         self,
         files: list[Path | ShardImage],
-        labels: list[int],
+        labels: list[int] | np.ndarray,
         profile: Profile,
         size: tuple[int, int],
         *,
@@ -59,7 +61,8 @@ class ProtectedFolder(Dataset[tuple[Tensor, int]]):
         progress: Progress | None = None,
     ) -> None:
         self.files = files
-        self.labels = torch.tensor(labels, dtype=torch.int64)
+        array = np.asarray(labels)
+        self.labels = torch.from_numpy(array if array.ndim == 2 else array.astype(np.int64))
         self.profile = profile
         self.size = size
         self.images: Tensor | None = None
@@ -70,10 +73,11 @@ class ProtectedFolder(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]:
+        label = self.labels[index] if self.labels.ndim == 2 else int(self.labels[index])
         if self.images is not None:
-            return self.images[index], int(self.labels[index])
-        return torch.from_numpy(self.read(index)).permute(2, 0, 1).contiguous(), int(self.labels[index])
+            return self.images[index], label
+        return torch.from_numpy(self.read(index)).permute(2, 0, 1).contiguous(), label
 
     def read(self, index: int) -> np.ndarray:
         """One image as uint8 (H, W, C)."""
@@ -85,6 +89,13 @@ class ProtectedFolder(Dataset[tuple[Tensor, int]]):
             pixels = _protected(path, self.profile)
         except ImageError as error:
             raise CorruptDataError(f"cannot use {path}: {error}") from None
+        if self.profile.kind == "mix":
+            if self.profile.size not in (None, pixels.shape[:2]):
+                raise CorruptDataError(
+                    f"{path} is {pixels.shape[0]}x{pixels.shape[1]} and the profile says {self.profile.size[0]}x"
+                    f"{self.profile.size[1]}; copy the data set again"
+                )
+            return fit_image(pixels, block_size=1, size=self.size, fit="resize")
         if pixels.shape[:2] != self.size:
             raise CorruptDataError(
                 f"{path} is {pixels.shape[0]}x{pixels.shape[1]} and the model takes {self.size[0]}x{self.size[1]}; "
@@ -121,77 +132,18 @@ def _protected(file: Path | ShardImage, profile: Profile) -> np.ndarray:
     return read_protected(source, channels=profile.channels, name=str(file))
 
 
-class EpochBatches:
-    """Batches of indices: shuffled by (seed, epoch) alone, so that a resumed training meets the same ones.
-
-    Args:
-        count: size of the data set.
-        batch_size: indices per batch on this rank.
-        shuffle: False keeps the order and the last, smaller batch.
-        seed: of the shuffling.
-        rank: this process's number.
-        world_size: number of processes; each takes every ``world_size``-th index.
-    """
-
-    def __init__(
-        self, count: int, batch_size: int, *, shuffle: bool, seed: int = 0, rank: int = 0, world_size: int = 1
-    ) -> None:
-        self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
-        self.rank, self.world_size = rank, world_size
-        self.epoch = 0
-        # Lightning calls set_epoch on `loader.sampler` and on `loader.batch_sampler.sampler`.
-        self.sampler = self
-
-    @property
-    def share(self) -> int:
-        """Indices of this rank in an epoch; training gives every rank the same number, or DDP would wait for ever."""
-        if self.shuffle:
-            return self.count // self.world_size
-        return (self.count - self.rank + self.world_size - 1) // self.world_size
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        # In training a smaller last batch would weigh its images more and give batch norm few samples.
-        if self.shuffle and self.share >= self.batch_size:
-            return self.share // self.batch_size
-        return -(-self.share // self.batch_size)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if self.shuffle:
-            order = torch.from_numpy(np.random.default_rng([self.seed, self.epoch]).permutation(self.count))
-        else:
-            order = torch.arange(self.count)
-        mine = order[self.rank :: self.world_size][: self.share]
-        for k in range(len(self)):
-            yield mine[k * self.batch_size : (k + 1) * self.batch_size]
-
-
-class TensorLoader:
-    """Batches straight from tensors in memory: one indexing per batch, no worker, no collation."""
-
-    def __init__(self, images: Tensor, labels: Tensor, batches: EpochBatches) -> None:
-        self.images, self.labels, self.batches = images, labels, batches
-        self.sampler = self.batch_sampler = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for index in self.batches:
-            yield self.images[index], self.labels[index]
-
-
 class ProtectedDataModule(pl.LightningDataModule):
-    """What ``protect`` wrote, or a plain ImageFolder, as Lightning loaders of uint8 images and class indices.
+    """What ``protect`` or ``mix`` wrote, or a plain ImageFolder, as Lightning loaders of uint8 images and labels.
 
-    Normalisation is the model's business (``(2 * x - 255) / 255``, mean = std = 0.5) and happens on its device.
+    Labels are class indices, int64 (N,); or float32 (N, K) where the set has soft labels (``labels.csv``).
+
+    Normalisation is the model's business and happens on its device.
 
     Args:
         data: the folder, with ``train``, ``val`` and ``test`` sub-folders or class folders at its root.
         batch_size: images per batch.
         size: (height, width); None takes the profile's size, or for protected images of unstated size the first file's.
+            Mixed images are scaled to it, enciphered ones must have it.
         fit: how plain images are brought to that size.
         holdout: part of the training images kept for validation where there is no ``val`` folder; drawn per class.
         seed: of the hold-out and the shuffling.
@@ -234,10 +186,11 @@ class ProtectedDataModule(pl.LightningDataModule):
         self._sets: dict[str, ProtectedFolder] = {}
 
     def _resolve_size(self, profile: Profile, size: tuple[int, int] | None) -> tuple[int, int]:
-        if profile.kind != "plain" and size is not None and profile.size not in (None, size):
+        if profile.kind == "cipher" and size is not None and profile.size not in (None, size):
             h, w = profile.size or (0, 0)
             raise ProfileMismatchError(
-                f"the images are {h}x{w} and {size[0]}x{size[1]} was asked for; protected images cannot be resized"
+                f"the images are {h}x{w} and {size[0]}x{size[1]} was asked for; enciphered images cannot be resized: "
+                f"leave --img-size out, or protect with --size"
             )
         if size is not None or profile.size is not None:
             return tuple(size or profile.size or ())  # type: ignore[return-value]
@@ -249,33 +202,42 @@ class ProtectedDataModule(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Lists and, where cached, decodes what the stage needs: ``fit`` train and val, ``test`` test."""
         if stage in (None, "fit") and "train" not in self._sets:
-            files, labels = self.folder.files(self.folder.default_split("train"))
+            files, labels, folders = self._listed(self.folder.default_split("train"))
             if "val" in self.folder.splits:
-                val_files, val_labels = self.folder.files("val")
+                val_files, val_labels, _ = self._listed("val")
             else:
-                keep, out = stratified_holdout(labels, self.holdout, self.seed)
-                val_files, val_labels = [files[i] for i in out], [labels[i] for i in out]
-                files, labels = [files[i] for i in keep], [labels[i] for i in keep]
+                keep, out = stratified_holdout(folders, self.holdout, self.seed)
+                val_files, val_labels = [files[i] for i in out], labels[out]
+                files, labels = [files[i] for i in keep], labels[keep]
                 self.held_out = bool(out)
             self._sets["train"] = self._make(files, labels)
             self._sets["val"] = self._make(val_files, val_labels)
         if stage in (None, "test") and "test" not in self._sets and "test" in self.folder.splits:
-            self._sets["test"] = self._make(*self.folder.files("test"))
+            self._sets["test"] = self._make(*self._listed("test")[:2])
 
     def fingerprint(self) -> str:
-        """Digest of names, labels and file sizes of what ``fit`` reads: tells other data, without decoding any."""
+        """Digest of names, labels (soft ones too) and file sizes of what ``fit`` reads; decodes nothing."""
         digest = hashlib.sha256()
         for split in ["train", *(["val"] if "val" in self.folder.splits else [])]:
-            files, labels = self.folder.files(self.folder.default_split(split))
-            for file, label in zip(files, labels, strict=True):
+            files, labels, folders = self._listed(self.folder.default_split(split))
+            if labels.ndim == 2:
+                digest.update(labels.tobytes())
+            for file, label in zip(files, folders, strict=True):
                 # Class and name, not the place: data may be moved, or packed into shards, between two sittings.
                 size = file.stat().st_size if isinstance(file, Path) else file.size
                 digest.update(json.dumps([split, label, file.name, size]).encode() + b"\n")
         return digest.hexdigest()
 
-    def _make(self, files: list[Path | ShardImage], labels: list[int]) -> ProtectedFolder:
+    def _listed(self, split: str | None) -> tuple[list[Path | ShardImage], np.ndarray, list[int]]:
+        """Files, labels (soft where there are such), and the class of each: its folder's, or the heaviest one."""
+        files, folders = self.folder.files(split)
+        soft = self.folder.soft_labels(split)
+        return (files, np.asarray(folders), folders) if soft is None else (files, soft, soft.argmax(1).tolist())
+
+    def _make(self, files: list[Path | ShardImage], labels: np.ndarray) -> ProtectedFolder:
+        stored = self.profile.model_copy(update={"size": self.folder.profile.size})
         return ProtectedFolder(
-            files, labels, self.profile, self.size, cache=self.cache, threads=self.threads, progress=self.progress
+            files, labels, stored, self.size, cache=self.cache, threads=self.threads, progress=self.progress
         )
 
     def dataset(self, split: str) -> ProtectedFolder:

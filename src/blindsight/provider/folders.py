@@ -1,4 +1,4 @@
-"""What lies in a data folder or in its shards: profile, splits, classes and files. Needs no torch.
+"""What lies in a data folder or in its shards: profile, splits, classes, files and soft labels. Needs no torch.
 
 Nothing is skipped in silence but what programs leave behind: hidden files and folders, ``Thumbs.db``, ``desktop.ini``.
 Anything else that is no image in a class folder is an error that names it.
@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from blindsight.errors import CorruptDataError, OutputError, ParameterError, ProfileMismatchError
+from blindsight.labels import LABELS_NAME, label_path, read_labels
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, SPLITS, Profile
 from blindsight.shards import ShardImage, find_shards, read_shard
 
@@ -34,12 +35,14 @@ class DataFolder:
         splits: the splits there are, of train, val and test, whose folders may have the other names that ``protect``
             knows too (``valid``, ``validation``, ``training``); empty where classes lie at the root.
         described: False where there is no ``profile.json`` (a plain folder).
+        home: where ``profile.json`` and ``labels.csv`` lie: the folder, or the one above where it is one split of that.
     """
 
     root: Path
     profile: Profile
     splits: tuple[str, ...]
     described: bool
+    home: Path
 
     @classmethod
     def open(cls, root: Path, classes: tuple[str, ...] | None = None) -> Self:
@@ -62,14 +65,17 @@ class DataFolder:
             raise OutputError(f"{root} is part of {whole}, which is incomplete; finish it first, with --resume")
         if profile is None and whole is not None and (whole / PROFILE_NAME).exists():
             profile = Profile.of_folder(whole)
+            home = whole
+        else:
+            home = root
         if profile is not None and profile.layout == "shards":
             if not profile.classes:
                 raise CorruptDataError(f"the profile of {root} names no classes: the images are unlabelled")
             shards = find_shards(root)
-            return cls(root, profile, _in_order(shards), True)
-        tops = _tops(root)
+            return cls(root, profile, _in_order(shards), True, home)
+        tops = _tops(root, home)
         splits = _in_order(tops)
-        names = sorted({folder.name for of_split in tops.values() for top in of_split for folder in _folders(top)})
+        names = sorted({f.name for of_split in tops.values() for top in of_split for f in _folders(top, home)})
         if not names:
             raise CorruptDataError(f"{root} has no class folders; expected {root.name}/[train/]CLASS/IMAGE")
         described = profile is not None
@@ -77,7 +83,7 @@ class DataFolder:
             profile = Profile(kind="plain", classes=classes if classes is not None else tuple(names))
         if not profile.classes:
             raise CorruptDataError(f"the profile of {root} names no classes: the images are unlabelled")
-        return cls(root, profile, splits, described)
+        return cls(root, profile, splits, described, home)
 
     def default_split(self, wanted: str) -> str | None:
         """The wanted split where there are splits, None (the root) where there are none.
@@ -106,12 +112,14 @@ class DataFolder:
         """
         if self.profile.layout == "shards":
             return self._shard_images(split, classes if classes is not None else self.profile.classes)
-        tops = _tops(self.root)[split]
+        tops = _tops(self.root, self.home)[split]
         index = {name: k for k, name in enumerate(classes if classes is not None else self.profile.classes)}
         suffixes = PLAIN_SUFFIXES if self.profile.kind == "plain" else PROTECTED_SUFFIXES
         files: list[Path | ShardImage] = []
         labels: list[int] = []
-        for folder in sorted((f for top in tops for f in _folders(top)), key=lambda folder: (folder.name, folder)):
+        for folder in sorted(
+            (f for top in tops for f in _folders(top, self.home)), key=lambda folder: (folder.name, folder)
+        ):
             if folder.name not in index:
                 raise _unknown(str(folder), index)
             for path in sorted(_files_below(folder)):
@@ -122,6 +130,48 @@ class DataFolder:
         if not files:
             raise CorruptDataError(f"{tops[0]} holds no images; expected CLASS/IMAGE{'|'.join(sorted(suffixes))}")
         return files, labels
+
+    def soft_labels(self, split: str | None) -> np.ndarray | None:
+        """What ``labels.csv`` says of each image of :meth:`files`, in the same order.
+
+        Args:
+            split: as for :meth:`files`.
+
+        Returns:
+            float32 (N, K), rows summing to 1, columns in the order of the profile's classes. None where the set has
+            hard labels only.
+
+        Raises:
+            CorruptDataError: the table is damaged, an image has no row, or a row no image; or there are shards beside
+                it, which have hard labels.
+        """
+        path = self.home / LABELS_NAME
+        if not path.exists():
+            return None
+        if self.profile.layout == "shards":
+            raise CorruptDataError(f"{path} lies beside shards, which hold their labels themselves; remove it")
+        rows = read_labels(path, self.profile.classes)
+        files, _ = self.files(split)
+        inside = self.root.resolve().name if self.home != self.root else ""
+        soft = np.empty((len(files), len(self.profile.classes)), np.float32)
+        for i, file in enumerate(files):
+            assert isinstance(file, Path)
+            row = rows.pop(label_path(Path(inside, file.relative_to(self.root)).as_posix()), None)
+            if row is None:
+                raise CorruptDataError(f"{file} has no row in {path}; copy the data set again")
+            soft[i] = row
+        elsewhere = self._tops_elsewhere(split)
+        left = next((image for image in rows if image.partition("/")[0] not in elsewhere), None)
+        if left is not None:
+            raise CorruptDataError(f"{path} has a row for {left!a}, which is not there; copy the data set again")
+        return soft
+
+    def _tops_elsewhere(self, split: str | None) -> set[str]:
+        """Names of the folders of the other splits."""
+        tops = _tops(self.home, self.home)
+        mine = tops[split] if self.home == self.root else [self.root.resolve()]
+        names = {label_path(top.name) for of_split in tops.values() for top in of_split}
+        return names - {label_path(top.name) for top in mine}
 
     def _shard_images(self, split: str | None, classes: tuple[str, ...]) -> tuple[list[Path | ShardImage], list[int]]:
         index = {name: k for k, name in enumerate(classes)}
@@ -147,13 +197,17 @@ def _is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in LITTER
 
 
-def _tops(root: Path) -> dict[str | None, list[Path]]:
+def _tops(root: Path, home: Path) -> dict[str | None, list[Path]]:
     """Split -> the folders that hold its class folders; None for a folder without splits.
+
+    Args:
+        root: the folder.
+        home: where ``labels.csv`` may lie.
 
     Raises:
         CorruptDataError: folders of splits and others lie side by side.
     """
-    folders = _folders(root)
+    folders = _folders(root, home)
     splits = [folder for folder in folders if folder.name.lower() in SPLITS]
     if not splits:
         return {None: [root]}
@@ -169,7 +223,7 @@ def _tops(root: Path) -> dict[str | None, list[Path]]:
     return tops
 
 
-def _folders(top: Path) -> list[Path]:
+def _folders(top: Path, home: Path) -> list[Path]:
     """The folders in a folder that holds folders only, sorted.
 
     Raises:
@@ -177,7 +231,7 @@ def _folders(top: Path) -> list[Path]:
     """
     found = []
     for path in sorted(top.iterdir()):
-        if _is_litter(path.name) or path.name == PROFILE_NAME:
+        if _is_litter(path.name) or path.name == PROFILE_NAME or (path.name == LABELS_NAME and top == home):
             continue
         if not path.is_dir():
             raise CorruptDataError(

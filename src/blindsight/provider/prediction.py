@@ -28,14 +28,16 @@ def pick_device(device: str | None) -> torch.device:
 
 
 @torch.inference_mode()
-def logits_of(model: torch.nn.Module, images: Tensor) -> Tensor:
+def logits_of(run: Run, images: Tensor) -> Tensor:
     """uint8 (N, C, H, W) on the model's device -> float32 logits (N, K), on the CPU.
+
+    Images are normalised as they were in the training.
 
     Raises:
         CorruptDataError: a logit is not finite, so that any ranking of the classes would be made up.
     """
-    layout = torch.channels_last if wants_channels_last(model) else torch.contiguous_format
-    logits: Tensor = model(normalise(images).contiguous(memory_format=layout))
+    layout = torch.channels_last if wants_channels_last(run.model) else torch.contiguous_format
+    logits: Tensor = run.model(normalise(images, *run.normalisation).contiguous(memory_format=layout))
     found = logits.float().cpu()
     if not bool(torch.isfinite(found).all()):
         raise CorruptDataError("the run's weights give no finite numbers (NaN or infinity); train again")
@@ -68,9 +70,9 @@ def predict(run: Run, images: np.ndarray, *, batch_size: int = 256, device: str 
             f"got {'x'.join(map(str, images.shape[1:]))}; protect them with the profile of the run"
         )
     where = pick_device(device)
-    model = run.model.to(where).eval()
+    run.model.to(where).eval()
     parts = [np.empty((0, len(run.profile.classes)), np.float32)]
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size])).permute(0, 3, 1, 2)
-        parts.append(logits_of(model, batch.to(where)).softmax(1).numpy())
+        parts.append(logits_of(run, batch.to(where)).softmax(1).numpy())
     return np.concatenate(parts)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blindsight.errors import ParameterError
+from blindsight.provider.recipes import recipe_file, recipe_names
 
 __all__ = ["INCIDENTAL", "TrainConfig"]
 
@@ -27,8 +28,13 @@ class TrainConfig(BaseModel):
         model_args: further arguments of the architecture, e.g. ``{"drop_path_rate": 0.1}``.
         pretrained: start from timm's weights for that name.
         checkpoint: start from this local file of weights.
-        img_size: (height, width); None takes the data set's size, or the model's own for plain folders of any size.
-        fit: how images of a plain folder are brought to that size. Protected images are never changed.
+        img_size: (height, width) that plain and mixed images are brought to, whatever size they have; for enciphered
+            images it can only be their own. None takes the data set's size.
+        default_size: (height, width) for plain and mixed images whose folder states no size; None is the model's own.
+        fit: how images of a plain folder are brought to that size. Enciphered images are never changed.
+        mean: subtracted from pixels that were brought to 0..1, in every channel alike.
+        std: what the difference is then divided by. 0.5 and 0.5 give -1..1; 0 and 1 give x / 255. Enciphered images
+            take 0.5 and 0.5 only: nothing else makes a negated block the same block with its sign changed.
         epochs: passes over the training images.
         batch_size: images per step (on each device).
         opt: optimiser, any that timm knows.
@@ -67,7 +73,10 @@ class TrainConfig(BaseModel):
     pretrained: bool = False
     checkpoint: Path | None = None
     img_size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
+    default_size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
     fit: Literal["resize", "crop", "pad"] = "resize"
+    mean: Probability = 0.5
+    std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
     epochs: Annotated[int, Field(gt=0)] = 20
     batch_size: Annotated[int, Field(gt=0)] = 128
     opt: str = "adamw"
@@ -125,12 +134,20 @@ class TrainConfig(BaseModel):
             raise ParameterError(f"training recipe: {where + ': ' if where else ''}{first['msg']}{given}") from None
 
     @classmethod
-    def read(cls, path: Path) -> dict[str, Any]:
-        """The values of a recipe file: a JSON object of fields, or the ``recipe.json`` of a run.
+    def read(cls, path: Path | str) -> dict[str, Any]:
+        """The values of a recipe: a JSON object of fields, the ``recipe.json`` of a run, or a named recipe.
+
+        Args:
+            path: a file, or the name of one of :mod:`blindsight.provider.recipes`. A name wins over a file of that
+                name here.
 
         Raises:
-            ParameterError: not a JSON object, or missing.
+            ParameterError: neither a file nor a name (the message lists the names), or not a JSON object.
         """
+        named = recipe_file(str(path))
+        if named is None and not Path(path).is_file() and Path(path).suffix != ".json":
+            raise ParameterError(f"there is no recipe '{path}', neither a file nor one of: {', '.join(recipe_names())}")
+        path = named or Path(path)
         try:
             data = json.loads(path.read_bytes())
         except (OSError, ValueError, RecursionError) as error:

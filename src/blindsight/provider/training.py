@@ -94,7 +94,13 @@ def train(
         **config.model_args,
     )
     cautions = check_compatible(
-        network, profile, module.size, name=config.model, pretrained=config.pretrained or config.checkpoint is not None
+        network,
+        profile,
+        module.size,
+        name=config.model,
+        pretrained=config.pretrained or config.checkpoint is not None,
+        mean=config.mean,
+        std=config.std,
     )
     fingerprint = module.fingerprint() if first else ""
     if first:
@@ -129,14 +135,16 @@ def train(
 
 
 def _size_of(data: Path, config: TrainConfig) -> tuple[int, int] | None:
-    """The model's own size, for plain folders that state none; else None: the data decides."""
+    """The recipe's or the model's own size, for data that may be brought to any and states none; else None."""
     import timm
 
     from blindsight.nets import factory  # noqa: F401  (registers the presets)
 
     profile = DataFolder.open(data).profile
-    if profile.kind != "plain" or profile.size is not None:
+    if profile.kind == "cipher" or profile.size is not None:
         return None
+    if config.default_size is not None or profile.kind == "mix":
+        return config.default_size
     cfg = timm.get_pretrained_cfg(config.model.split(".")[0])
     return (int(cfg.input_size[1]), int(cfg.input_size[2])) if cfg else None
 
@@ -160,7 +168,8 @@ def _prepare(out: Path, config: TrainConfig, profile: Profile, fingerprint: str,
     """Makes the run folder, or sees that it is the one to go on in."""
     recipe = out / RECIPE_NAME
     if resume and recipe.exists():
-        then = TrainConfig.read(recipe)
+        # A run that an earlier version began lacks what came later: the defaults, which are what was so then.
+        then = TrainConfig.make(TrainConfig.read(recipe)).public()
         for name, value in config.public().items():
             if name not in INCIDENTAL and then.get(name) != value:
                 raise ParameterError(
@@ -296,6 +305,8 @@ def _finish(
         architecture=config.model.split(".")[0],
         size=size,
         model_args=arguments,
+        mean=config.mean,
+        std=config.std,
         results={name: summary[name] for name in names if summary[name] is not None},
     )
     write_atomic(out / RECIPE_NAME, _recipe_text(config, fingerprint, summary))

@@ -1,0 +1,108 @@
+"""What the report on a mixed set holds."""
+
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from blindsight import __version__
+from blindsight.audit.guessing import GUESSING_CAVEAT
+from blindsight.audit.mixing_settings import Setting
+from blindsight.audit.mixing_speed import Speed
+from blindsight.audit.mixing_verdict import Verdict
+from blindsight.audit.reidentification import Reidentification
+from blindsight.audit.similarity import Likeness, PixelShares
+from blindsight.profile import Profile
+
+__all__ = ["FORMAT", "MixingReport", "Result"]
+
+FORMAT = "blindsight-mixing-report/1"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured at one setting.
+
+    Attributes:
+        setting: block shape, and whether it is the set's own.
+        likeness: every measure to every reference.
+        shares: pixels that are true and in place, before coding.
+        attacks: name -> outcome: ``pixels``, ``blocks`` where blocks were copied without loss, ``folded_pixels`` for
+            InstaHide.
+        guessing_bits: the guessing bound of pixel block mixing, else None.
+    """
+
+    setting: Setting
+    likeness: Likeness
+    shares: PixelShares
+    attacks: dict[str, Reidentification]
+    guessing_bits: float | None
+
+
+@dataclass(frozen=True)
+class MixingReport:
+    """The report.
+
+    Attributes:
+        profile: of the mixed set.
+        published: images in the set.
+        originals: images that were mixed.
+        sample: images measured.
+        seed: of every choice.
+        results: one a setting, by number of blocks.
+        speed: throughput, the set's own setting first; None where it was not timed.
+        verdict: in words.
+        page: ``report.html``.
+        data: ``report.json``.
+    """
+
+    profile: Profile
+    published: int
+    originals: int
+    sample: int
+    seed: int
+    results: list[Result]
+    speed: list[Speed] | None
+    verdict: Verdict
+    page: Path
+    data: Path
+
+    @property
+    def own(self) -> Result:
+        """What was measured at the set's own setting."""
+        return next(result for result in self.results if result.setting.own)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of everything that the numbers depend on."""
+        packages = ("numpy", "scikit-image", "ImageHash", "pillow")
+        return {"blindsight": __version__} | {name: version(name) for name in packages}
+
+    def as_json(self) -> dict[str, Any]:
+        """All numbers; no path, no name of a person or file."""
+        return {
+            "format": FORMAT,
+            "versions": self.versions,
+            "scheme": self.profile.scheme,
+            "parameters": self.profile.parameters,
+            "size": self.profile.size,
+            "channels": self.profile.channels,
+            "codec": self.profile.codec.model_dump(mode="json"),
+            "classes": len(self.profile.classes),
+            "published": self.published,
+            "originals": self.originals,
+            "sample": self.sample,
+            "seed": self.seed,
+            "settings": [
+                {**asdict(result), "setting": asdict(result.setting) | {"name": result.setting.name}}
+                for result in self.results
+            ],
+            "guessing_caveat": GUESSING_CAVEAT if self.own.guessing_bits is not None else None,
+            "speed": None if self.speed is None else [asdict(row) | {"ratio": row.ratio} for row in self.speed],
+            "verdict": asdict(self.verdict),
+        }
+
+    def to_json(self) -> str:
+        """The text of ``report.json``."""
+        return json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
