@@ -1,6 +1,6 @@
 import pytest
 
-from blindsight.audit.mixing_settings import block_settings, mixer_with
+from blindsight.audit.mixing_settings import block_settings
 from blindsight.owner.mixing import MixOptions, open_mixer
 
 
@@ -30,9 +30,9 @@ def test_other_methods_have_their_own_setting_alone(method):
 def test_another_setting_differs_in_nothing_but_the_blocks(mixed_of):
     source, out = mixed_of()
     mixer, targets = open_mixer(source, out)
-    other = mixer_with(mixer, (4, 4))
-    assert other.targets == mixer.targets
+    other = mixer.with_options(block=(4, 4))
+    assert [target.item for target in other.targets] == [target.item for target in mixer.targets]
     target = next(iter(targets.values()))
     assert other.make(target).donors == mixer.make(target).donors
     assert other.make(target).choice.shape == (4, 8)
-    assert len(mixer_with(mixer, sources=5).make(target).donors) == 5
+    assert len(mixer.with_options(sources=5).make(target).donors) == 5

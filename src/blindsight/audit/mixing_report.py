@@ -11,7 +11,7 @@ from blindsight.audit._sample import candidate_originals, make_cases
 from blindsight.audit.guessing import guessing_bound_bits
 from blindsight.audit.mixing_page import Example, render_page
 from blindsight.audit.mixing_results import MixingReport, Result
-from blindsight.audit.mixing_settings import Setting, block_settings, mixer_with
+from blindsight.audit.mixing_settings import Setting, block_settings
 from blindsight.audit.mixing_speed import measure_speed
 from blindsight.audit.mixing_verdict import judge
 from blindsight.audit.reidentification import Reidentification, by_blocks, by_folded_pixels, by_pixels, top1
@@ -95,7 +95,7 @@ def mixing_report(
     pictures: list[list[Case]] = []
     shown = _example_places(chosen)
     for setting in settings:
-        other = mixer if setting.own else mixer_with(mixer, setting.block)
+        other = mixer if setting.own else mixer.with_options(block=setting.block)
         publish = _published(mixed, profile, files) if setting.own else _coded(profile)
         cases = make_cases(other, chosen, publish, seed, step)
         results.append(_measured(other, setting, cases, profile, pixels, truth, seed, step))

@@ -1,10 +1,10 @@
 """The settings of a mixed set that the report measures: its own, and other block shapes of the same images."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from blindsight.owner.mixing import Mixer, MixOptions
+from blindsight.owner.mixing import MixOptions
 
-__all__ = ["Setting", "block_settings", "mixer_with"]
+__all__ = ["Setting", "block_settings"]
 
 #: Rows and columns of blocks: what the paper's 96x48, 96x24, 48x24 and 48x6 are on 192x192 (arXiv 2105.08876).
 GRIDS = ((2, 4), (2, 8), (4, 8), (4, 32))
@@ -48,23 +48,3 @@ def block_settings(options: MixOptions, size: tuple[int, int]) -> list[Setting]:
         ),
         key=lambda setting: (setting.blocks or 0, setting.block or ()),
     )
-
-
-def mixer_with(mixer: Mixer, block: tuple[int, int] | None = None, sources: int | None = None) -> Mixer:
-    """A mixer of the same images under the same key, with other blocks or donors and a cache of its own.
-
-    Args:
-        mixer: of the set.
-        block: in pixels; None keeps the set's own.
-        sources: N_s; None keeps the set's own.
-
-    Raises:
-        ParameterError: a class has too few images for so many donors.
-    """
-    options = mixer.options
-    if block is not None:
-        options = replace(options, block=block)
-    if sources is not None:
-        options = replace(options, sources=sources)
-    # The very key of the run, so that a setting differs from the set in nothing but what is asked for.
-    return Mixer(mixer.source, options, mixer._key)

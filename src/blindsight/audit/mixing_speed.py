@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from blindsight.audit.mixing_settings import Setting, mixer_with
+from blindsight.audit.mixing_settings import Setting
 from blindsight.images import encode_image
 from blindsight.owner.mixing import Mixer, Target
 
@@ -59,7 +60,7 @@ def measure_speed(mixer: Mixer, settings: Sequence[Setting], targets: Sequence[T
     if mixer.options.method == "pbm":
         cases += [(setting, mixer.options.donors) for setting in settings if not setting.own]
         cases += [(own, sources) for sources in SOURCES if sources != mixer.options.donors and _enough(mixer, sources)]
-    mixers = [mixer_with(mixer, setting.block, sources) for setting, sources in cases]
+    mixers = [mixer.with_options(**_changes(setting, sources)) for setting, sources in cases]
     for target in targets:
         for other in mixers:
             other.make(target)  # fills the caches
@@ -68,11 +69,12 @@ def measure_speed(mixer: Mixer, settings: Sequence[Setting], targets: Sequence[T
     cold = [float("inf")] * len(cases)
     # Round by round, so that whatever else the machine does in the meantime hits all alike.
     for _ in range(REPEATS):
-        plain = min(plain, _plain_seconds(mixer_with(mixer), targets))
-        decoding = min(decoding, _decode_seconds(mixer_with(mixer), targets))
+        plain = min(plain, _plain_seconds(mixer.with_options(cold=True), targets))
+        decoding = min(decoding, _decode_seconds(mixer.with_options(cold=True), targets))
         for number, ((setting, sources), other) in enumerate(zip(cases, mixers, strict=True)):
             making[number] = min(making[number], _mix_seconds(other, targets))
-            cold[number] = min(cold[number], _mix_seconds(mixer_with(mixer, setting.block, sources), targets))
+            fresh = mixer.with_options(cold=True, **_changes(setting, sources))
+            cold[number] = min(cold[number], _mix_seconds(fresh, targets))
     count = len(targets)
     return [
         Speed(
@@ -86,6 +88,10 @@ def measure_speed(mixer: Mixer, settings: Sequence[Setting], targets: Sequence[T
         )
         for (setting, sources), warm, from_empty in zip(cases, making, cold, strict=True)
     ]
+
+
+def _changes(setting: Setting, sources: int) -> dict[str, Any]:
+    return {"sources": sources} if setting.block is None else {"sources": sources, "block": setting.block}
 
 
 def _enough(mixer: Mixer, sources: int) -> bool:

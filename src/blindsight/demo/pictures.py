@@ -1,7 +1,7 @@
 """The demo's data: scikit-learn's handwritten digits in colour, and one of its photographs.
 
 Digits: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998
-(1,797 scans of 8 x 8 pixels). Photograph: ``china.jpg`` by Johan Larsson, CC BY.
+(1,797 scans of 8 x 8 pixels). Photograph: ``china.jpg`` by danielbuechele, CC BY 2.0.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from blindsight.errors import MissingDependencyError
 
 __all__ = ["PHOTO_CREDIT", "load_digits", "load_photo", "write_tree"]
 
-PHOTO_CREDIT = "Photograph: china.jpg by Johan Larsson, CC BY, as bundled with scikit-learn"
+PHOTO_CREDIT = "Photograph: china.jpg by danielbuechele, CC BY 2.0, as bundled with scikit-learn"
 SIDE = 32
 TEST_SHARE = 4  # every fourth scan is a test image
 

@@ -244,3 +244,17 @@ def test_options_that_cannot_work_are_refused_before_anything_is_read(tmp_path, 
 def test_a_folder_needs_a_size(tmp_path):
     source = open_source(photo_tree(tmp_path / "p"))
     assert "give a size: 192" in refused(ParameterError, Mixer, source, MixOptions(size=None), KEY)
+
+
+def test_other_options_share_the_key_and_unless_cold_the_images(tmp_path):
+    mixer = noise_mixer(tmp_path, (12,), sources=3)
+    mixer.make(mixer.targets[0])
+    other, cold = mixer.with_options(block=(2, 2)), mixer.with_options(block=(2, 2), cold=True)
+    assert other._cache is mixer._cache
+    assert cold._cache is not mixer._cache
+    assert other.targets == cold.targets
+    assert {t.id for t in other.targets}.isdisjoint(t.id for t in mixer.targets)
+    target = mixer.targets[0]
+    assert other.make(target).donors == mixer.make(target).donors
+    assert (other.make(target).pixels == cold.make(target).pixels).all()
+    assert other.make(target).choice.shape == (6, 8)

@@ -1,7 +1,8 @@
 """Which images are mixed with which, and how: everything between a source of plain images and the mixed pixels."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +100,21 @@ class Mixer:
         )
         self._check_classes()
         self.targets = [target for label in sorted(self.members, key=str) for target in self._targets(label)]
+
+    def with_options(self, *, cold: bool = False, **changes: Any) -> "Mixer":
+        """The same images and key under other options of mixing.
+
+        Args:
+            cold: begin with an empty cache; else plain images are read once for both mixers.
+            changes: fields of :class:`MixOptions`; how images are read and their size stay.
+
+        Raises:
+            ParameterError: an option that cannot work.
+        """
+        other = Mixer(self.source, replace(self.options, **changes), self._key)
+        if not cold:
+            other._cache = self._cache
+        return other
 
     def classes(self) -> list[str]:
         """Names of the classes that are mixed, sorted."""
