@@ -8,7 +8,7 @@ strides. Both release the GIL: one image a thread.
 import numba
 import numpy as np
 
-__all__ = ["scatter_blocks", "scatter_tiles"]
+__all__ = ["scatter_blocks", "scatter_nibbles", "scatter_tiles"]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -92,3 +92,45 @@ def scatter_tiles(batch, out, m, target, offset, tile_index, tile_mask):  # type
                 for x in range(run):
                     dst[p + np.uint64(x)] = src[from_ + np.uint64(offset[np.uint64(index[j])])] ^ mask[j]
                     j += np.uint64(1)
+
+
+@numba.njit(nogil=True, cache=True)
+def scatter_nibbles(batch, out, m, target, tile_index, byte_mask):  # type: ignore[no-untyped-def]
+    """As scatter_tiles, on nibbles: half j of block target[s] is half tile_index[target[s], j] of block s.
+
+    A block is taken apart once, into a buffer that stays in the first cache; halves are then picked from there.
+    """
+    count, _height, width, ch = batch.shape
+    cols = width // m
+    line = np.uint64(width * ch)
+    side = np.uint64(m)
+    run = np.uint64(m * ch)
+    index_step = 1 if tile_index.shape[0] > 1 else 0
+    mask_step = 1 if byte_mask.shape[0] > 1 else 0
+    halves = np.empty(2 * m * m * ch, np.uint8)
+    two = np.uint64(2)
+    for k in range(count):
+        src = batch[k].reshape(-1)
+        dst = out[k].reshape(-1)
+        for s in range(target.size):
+            d = target[s]
+            from_ = np.uint64(((s // cols) * m * width + (s % cols) * m) * ch)
+            to = np.uint64(((d // cols) * m * width + (d % cols) * m) * ch)
+            index = tile_index[d * index_step]
+            mask = byte_mask[d * mask_step]
+            j = np.uint64(0)
+            for r in range(side):
+                q = from_ + np.uint64(r) * line
+                for x in range(run):
+                    value = src[q + np.uint64(x)]
+                    halves[j] = value & np.uint8(15)
+                    halves[j + np.uint64(1)] = value >> np.uint8(4)
+                    j += two
+            i = np.uint64(0)
+            for r in range(side):
+                p = to + np.uint64(r) * line
+                for x in range(run):
+                    low = halves[np.uint64(index[two * i])]
+                    high = halves[np.uint64(index[two * i + np.uint64(1)])]
+                    dst[p + np.uint64(x)] = (low | (high << np.uint8(4))) ^ mask[i]
+                    i += np.uint64(1)

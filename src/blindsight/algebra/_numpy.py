@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.algebra.geometry import BlockGrid
+from blindsight.algebra.permutation import merge_nibbles, split_nibbles
 from blindsight.algebra.states import orient
 
-__all__ = ["move_blocks", "move_tiles"]
+__all__ = ["move_blocks", "move_nibbles", "move_tiles"]
 
 # Bytes gathered at a time: their positions take half a megabyte and stay in the processor's cache.
 SPAN = 1 << 16
@@ -55,9 +56,27 @@ def move_tiles(
     tile_mask: NDArray[np.uint8],
 ) -> NDArray[np.uint8]:
     """Moves blocks, then bytes inside them; see ``kernels``."""
-    blocks = grid.to_blocks(batch)[:, source]
+    taken = _inside(grid.to_blocks(batch)[:, source], tile_index)
+    return grid.from_blocks(taken ^ tile_mask)
+
+
+def move_nibbles(
+    batch: NDArray[np.uint8],
+    grid: BlockGrid,
+    source: NDArray[np.int32],
+    tile_index: NDArray[Any],
+    byte_mask: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """Moves blocks, then nibbles inside them; see ``kernels``."""
+    halves = split_nibbles(grid.to_blocks(batch)[:, source])
+    return grid.from_blocks(merge_nibbles(_inside(halves, tile_index)) ^ byte_mask)
+
+
+def _inside(blocks: NDArray[np.uint8], tile_index: NDArray[Any]) -> NDArray[np.uint8]:
+    """(N, n, S) blocks, each gathered by its row of the index, or all by its only one."""
+    taken: NDArray[np.uint8]
     if len(tile_index) == 1:
         taken = np.take(blocks, tile_index[0], axis=2)
     else:
         taken = np.take_along_axis(blocks, tile_index[None].astype(np.intp), axis=2)
-    return grid.from_blocks(taken ^ tile_mask)
+    return taken
