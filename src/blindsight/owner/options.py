@@ -20,7 +20,7 @@ class ProtectOptions:
 
     Attributes:
         scheme: a registered cipher.
-        block_size: side M of the blocks in pixels.
+        block_size: side M of the blocks in pixels; None for the scheme's own.
         parameters: the scheme's own parameters.
         size: (height, width) in pixels to bring every image to; None keeps each image's own.
         fit: ``pad``, ``crop`` or ``resize``; None is ``resize`` where a size is given and ``pad`` where not.
@@ -38,7 +38,7 @@ class ProtectOptions:
     """
 
     scheme: str = "etc"
-    block_size: int = 16
+    block_size: int | None = None
     parameters: dict[str, Scalar] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     fit: str | None = None
@@ -74,15 +74,16 @@ def build_profile(
         UnknownNameError: no such scheme.
     """
     cipher = create_cipher(options.scheme, options.block_size, options.channels, **options.parameters)
-    check_size(options.size, options.block_size)
+    block_size = cipher.block_size
+    check_size(options.size, block_size)
     check_codec(
         options.codec,
-        block_size=options.block_size,
+        block_size=block_size,
         jpeg_safe=cipher.jpeg_safe,
         allow_lossy=options.allow_lossy,
         channels=options.channels,
     )
-    for what, (height, width) in (("blocks", (options.block_size,) * 2), ("size", options.size or (1, 1))):
+    for what, (height, width) in (("blocks", (block_size,) * 2), ("size", options.size or (1, 1))):
         if height * width > options.max_pixels:
             raise ParameterError(
                 f"{what} of {height}x{width} pixels are over the limit of {options.max_pixels} pixels an image; "
@@ -98,7 +99,7 @@ def build_profile(
         raise ParameterError(f"key scope must be dataset, image or pool:K (such as pool:8), got {options.key_scope!r}")
     names = class_ids(key, class_names, options.opaque_classes)
     size = options.size
-    if size is None and uniform_size and not any(side % options.block_size for side in uniform_size):
+    if size is None and uniform_size and not any(side % block_size for side in uniform_size):
         size = uniform_size
     try:
         return Profile.from_json(
@@ -106,7 +107,7 @@ def build_profile(
                 kind="cipher",
                 scheme=options.scheme,
                 parameters=cipher.parameters,
-                block_size=options.block_size,
+                block_size=block_size,
                 channels=options.channels,
                 size=size,
                 fit=options.fit or ("resize" if size else "pad"),
