@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from blindsight.algebra import BlockGrid, TilePermutation
 from blindsight.algebra.permutation import as_integers, check_permutation
+from blindsight.errors import ParameterError
 from blindsight.owner.ciphers.nibbles import NibbleReverse, NibbleShuffle, tanaka_tiles
 from blindsight.owner.ciphers.registry import register_cipher
 from blindsight.owner.ciphers.steps import BlockScramble, Step
@@ -41,7 +42,9 @@ def ele_from_arrays(
     Raises:
         ParameterError: arrays of another shape or range.
     """
-    source = np.atleast_1d(as_integers(scramble, "scramble"))
+    source = as_integers(scramble, "scramble")
+    if source.shape != (grid.blocks,):
+        raise ParameterError(f"scramble needs one entry for each of {grid.blocks} blocks, got shape {source.shape}")
     check_permutation(source, grid.blocks, "scramble")
 
     def moved(table: ArrayLike) -> NDArray[np.generic]:
