@@ -132,7 +132,8 @@ def apply_nibble_tables(
     compiled = _compiled()
     if backend() == "numba" and compiled is not None:
         out = np.empty_like(batch)
-        compiled.scatter_nibbles(batch, out, grid.block, _target(source), tile_index, byte_mask)
+        offsets = grid.block_offsets.reshape(-1)
+        compiled.scatter_nibbles(batch, out, grid.block, _target(source), offsets, tile_index, byte_mask)
         return out
     return _numpy.move_nibbles(batch, grid, source, tile_index, byte_mask)
 
