@@ -1,8 +1,8 @@
-"""Random orthogonal matrices: every block of an image, as a vector of normalised values, is multiplied by a keyed matrix.
+"""Random orthogonal matrices: every block of an image, a vector of normalised values, is multiplied by a keyed matrix.
 
-Aso, Chuman & Kiya, "A Privacy Preserving Method with a Random Orthogonal Matrix for ConvMixer Models", arXiv 2301.03843.
-This stands beside the ciphers: its results are fractions, which no image file holds, so it is no signed permutation and
-no scheme for ``protect``. It serves models whose first linear layer takes the matrix up.
+Aso, Chuman & Kiya, "A Privacy Preserving Method with a Random Orthogonal Matrix for ConvMixer Models", arXiv
+2301.03843. This stands beside the ciphers: its results are fractions, which no image file holds, so it is no signed
+permutation and no scheme for ``protect``. It serves models whose first linear layer takes the matrix up.
 """
 
 from typing import NoReturn, Self, SupportsIndex
@@ -16,15 +16,15 @@ from blindsight.owner.keys import SecretKey
 
 __all__ = ["OrthogonalBlocks"]
 
-#: A matrix of blocks of 32 x 32 RGB pixels has 9.4 million entries; beyond that one matrix takes minutes.
+#: Blocks of 32 x 32 RGB pixels: a matrix of 9.4 million entries. Work grows with the sixth power of the block's side.
 MAX_SAMPLES = 3072
 
 
 class OrthogonalBlocks:
     """One orthogonal matrix Q for all blocks: y = Q x, with x the S = M * M * C values of a block in raster order.
 
-    A linear embedding W x of patches that are the blocks becomes ``W Q^T`` and then gives for y what W gave for x. Lengths
-    and angles stay as they are: whoever compares blocks, compares them under Q as well.
+    A linear embedding W x of patches that are the blocks becomes ``W Q^T`` and then gives for y what W gave for x.
+    Lengths and angles stay as they are: whoever compares blocks, compares them under Q as well.
 
     Args:
         matrix: float (S, S), orthogonal.
@@ -40,7 +40,8 @@ class OrthogonalBlocks:
         values = np.array(matrix, np.float64)
         if values.shape != (samples, samples):
             raise ParameterError(
-                f"blocks of {block_size} with {channels} channels need a matrix of {samples}x{samples}, got {values.shape}"
+                f"blocks of {block_size} with {channels} channels need a matrix of {samples}x{samples}, "
+                f"got {values.shape}"
             )
         if not np.allclose(values @ values.T, np.eye(samples), atol=1e-6):
             raise ParameterError("the matrix is not orthogonal: its product with its transpose is not the identity")
@@ -54,8 +55,8 @@ class OrthogonalBlocks:
         """Draws the matrix from a key, uniformly among all orthogonal matrices.
 
         Normal numbers from the key's stream (Box-Muller), then the Q of their QR decomposition with R's diagonal
-        positive (Mezzadri, Notices of the AMS 54(5), 2007). Sines, logarithms and QR differ between machines in their last
-        digits, and so does the matrix: it is equal up to rounding, not bit for bit, and no part of ``spec/``.
+        positive (Mezzadri, Notices of the AMS 54(5), 2007). Logarithms, cosines and QR may differ between machines in
+        their last digits, and so may the matrix: it is equal up to rounding, not bit for bit, and no part of ``spec/``.
 
         Args:
             key: the owner's key.
