@@ -37,13 +37,13 @@ LIMITS = {"etc": 0.6, "shf": 0.6, "pe": 0.7}
 LIMITED_SIZES = ("512x512", "1248x1664 (2 MP)")
 
 
-def flat_take(permutation: SignedPermutation) -> Callable[[NDArray[np.uint8]], object]:
+def flat_take(permutation: SignedPermutation) -> "Work":
     """The fastest gather through flat tables that NumPy has."""
     index, mask = permutation.index, permutation.mask
     return lambda image: np.take(image.reshape(-1), index, mode="clip") ^ mask
 
 
-def on(backend: kernels.Backend, permutation: SignedPermutation) -> Callable[[NDArray[np.uint8]], object]:
+def on(backend: kernels.Backend, permutation: SignedPermutation) -> "Work":
     def work(image: NDArray[np.uint8]) -> object:
         with kernels.use(backend):
             return permutation.apply(image)
@@ -51,21 +51,23 @@ def on(backend: kernels.Backend, permutation: SignedPermutation) -> Callable[[ND
     return work
 
 
-def variants(height: int, width: int) -> dict[str, Callable[[NDArray[np.uint8]], object]]:
+Work = Callable[[NDArray[np.uint8]], object]
+
+
+def variants(height: int, width: int) -> dict[str, Work]:
     ciphers = {scheme: create_cipher(scheme, BLOCK).compile(KEY, height, width) for scheme in FORMS}
     buffer = np.empty((height, width, 3), np.uint8)
-    made: dict[str, Callable[[NDArray[np.uint8]], object]] = {COPY: lambda image: np.copyto(buffer, image)}
+    made: dict[str, Work] = {COPY: lambda image: np.copyto(buffer, image)}
     made[TAKE] = flat_take(ciphers["etc"])
     for scheme, label in FORMS.items():
         made |= {f"{label}, {backend}": on(backend, ciphers[scheme]) for backend in ("numba", "numpy")}
     return made
 
 
-def milliseconds(height: int, width: int) -> dict[str, float]:
+def milliseconds(works: dict[str, Work], height: int, width: int) -> dict[str, float]:
     """Median time of each variant, taken in turns."""
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(3)]
-    works = variants(height, width)
     repeats = {}
     for name, work in works.items():
         work(images[0])
@@ -97,7 +99,7 @@ def processor() -> str:
 def main() -> int:
     print(f"{processor()}; Python {platform.python_version()}, NumPy {np.__version__}, numba {numba.__version__}.")
     print(f"Blocks of {BLOCK}, RGB; CPU ms an image, and in brackets its share of np.take's.\n")
-    measured = {size: milliseconds(*shape) for size, shape in SIZES.items()}
+    measured = {size: milliseconds(variants(*shape), *shape) for size, shape in SIZES.items()}
     print("| kernel |", " | ".join(SIZES), "|\n| --- |" + " --- |" * len(SIZES))
     for name in measured["224x224"]:
         cells = (f"{times[name]:.3f} ({times[name] / times[TAKE]:.2f})" for times in measured.values())

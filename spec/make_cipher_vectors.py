@@ -23,7 +23,7 @@ from blindsight.profile import Profile
 VECTORS = Path(__file__).parent / "vectors"
 KEY = SecretKey(bytes(range(32)))
 HEIGHT, WIDTH, BLOCK = 8, 12, 4
-SCHEMES: list[tuple[str, dict[str, bool | str]]] = [
+SCHEMES: list[tuple[str, dict[str, bool | float | str]]] = [
     ("etc", {}),
     ("pe", {"color_shuffle": True}),
     ("pe", {"color_shuffle": False}),
@@ -31,8 +31,18 @@ SCHEMES: list[tuple[str, dict[str, bool | str]]] = [
     ("np", {"per": "block"}),
     ("shf", {"negation": True}),
     ("shf", {"negation": False}),
+    ("le", {"paper": False}),
+    ("le", {"paper": True}),
+    ("ele", {"paper": False}),
+    ("ele", {"paper": True}),
+    ("bps", {"scramble": False}),
+    ("bps", {"scramble": True}),
+    ("rrp", {"blocks": 0.5, "samples": 0.5}),
+    ("rrp", {"blocks": 0.75, "samples": 1.0}),
+    ("rrp", {"blocks": 0.0, "samples": 0.3}),
 ]
 STEPS = (PixelShuffle(shared=False), BlockScramble(), NegativePositive(per="pixel"))
+PARTS = (PixelShuffle(shared=False, share=0.4),)
 IMAGE_ID = image_id(KEY, "photos", "cat/1.jpg")
 POOL = 3
 
@@ -41,6 +51,7 @@ def ciphers() -> dict[str, Any]:
     """Vectors of ``ciphers.md``."""
     made = [create_cipher(name, BLOCK, channels, **given) for name, given in SCHEMES for channels in (3, 1)]
     made += [create_cipher("etc", 1), create_cipher("etc", 2), Cipher("steps-each", STEPS, BLOCK)]
+    made += [create_cipher("le", 1), Cipher("steps-part", PARTS, BLOCK)]
     return {
         "spec": "ciphers.md",
         "master": bytes(range(32)).hex(),

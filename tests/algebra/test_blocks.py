@@ -12,6 +12,7 @@ from blindsight.errors import ParameterError
 GRID = BlockGrid(4, 6, 3, 2)
 GRAY = BlockGrid(4, 6, 1, 2)
 tile_forms = st.sampled_from(["tiles", "shared-tiles", "shared-index", "shared-mask"])
+nibble_tile_forms = st.sampled_from(["nibble-tiles", "shared-nibble-tiles"])
 
 
 @laws
@@ -39,6 +40,41 @@ def test_products_of_nibble_tiles_are_nibble_tiles(grid, form, seed):
     assert isinstance(a @ b, TilePermutation)
     assert (a @ b).sample == "nibble"
     assert a @ b == a.flat() @ b.flat()
+
+
+@laws
+@given(grids(), st.sampled_from(["blocks", "tiles", "shared-tiles"]), nibble_tile_forms, seeds)
+def test_products_of_byte_and_nibble_tables_are_nibble_tiles(grid, form, other, seed):
+    a, b = make(form, grid, seed), make(other, grid, seed + 1)
+    for x, y in ((a, b), (b, a)):
+        assert isinstance(x @ y, TilePermutation)
+        assert (x @ y).sample == "nibble"
+        assert x @ y == x.flat() @ y.flat()
+
+
+@laws
+@given(grids(), st.sampled_from(["blocks", "tiles", "shared-tiles"]), nibble_tile_forms, seeds)
+def test_bytes_as_nibbles_keep_their_tables(grid, form, other, seed):
+    a = make(form, grid, seed)
+    nibbles = a.as_nibbles()
+    assert isinstance(nibbles, TilePermutation)
+    assert nibbles.sample == "nibble"
+    assert nibbles == a
+    assert a == nibbles
+    assert nibbles == a.flat().as_nibbles()
+    assert np.array_equal(nibbles.apply(images(grid, seed)), a.apply(images(grid, seed)))
+    if grid.block > 1:  # a pixel's few halves can agree by chance
+        assert make(other, grid, seed) != a
+
+
+@laws
+@given(grids(), seeds)
+def test_what_nibbles_share_stays_shared(grid, seed):
+    a = make("shared-nibble-tiles", grid, seed)
+    scramble = BlockPermutation(grid, np.random.default_rng(seed).permutation(grid.blocks))
+    for permutation in (a @ scramble, scramble @ a, a @ make("shared-tiles", grid, seed), a.inverse(), a.as_nibbles()):
+        assert permutation.sample == "nibble"
+        assert len(permutation.tile_index) == len(permutation.tile_mask) == 1
 
 
 @laws

@@ -100,7 +100,7 @@ def test_sizes(run, size, expected):
         ("--size 0", "a size is pixels such as 224, or HEIGHTxWIDTH such as 192x256; got '0'"),
         ("--size 16x32x3", "a size is pixels such as 224, or HEIGHTxWIDTH such as 192x256; got '16x32x3'"),
         ("--scheme ect", "unknown scheme 'ect'; did you mean etc?"),
-        ("--scheme xyzzy", "unknown scheme 'xyzzy'; known: etc, np, pe, shf"),
+        ("--scheme xyzzy", "unknown scheme 'xyzzy'; known: bps, ele, etc, le, np, pe, rrp, shf"),
         ("--fit stretch", "fit: Input should be 'pad', 'crop' or 'resize'"),
         ("--set negation", "--set takes NAME=VALUE, such as negation=false; got 'negation'"),
         ("--set =1", "--set takes NAME=VALUE, such as negation=false; got '=1'"),

@@ -7,8 +7,8 @@ from protect_helpers import KEY
 OTHERS = "Other sets and runs under this key, scheme and image size share it and count too. "
 
 
-def profile(scope, scheme="etc"):
-    return Profile(kind="cipher", scheme=scheme, block_size=8, key_scope=scope, key_id=KEY.id)
+def profile(scope, scheme="etc", **parameters):
+    return Profile(kind="cipher", scheme=scheme, parameters=parameters, block_size=8, key_scope=scope, key_id=KEY.id)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_what_is_measured_is_said():
 def test_few_images_are_no_reassurance():
     few = exposure(profile("pool:100"), 1000)
     assert few.endswith("alone, and fewer often are: treat the pictures as hidden from casual viewing only.")
-    assert IMAGES_TO_BREAK == {"etc": 20, "pe": 20}
+    assert IMAGES_TO_BREAK == {"ele": 200, "etc": 20, "pe": 20}
     assert "fewer" not in exposure(profile("pool:100"), 2000)
 
 
@@ -61,7 +61,7 @@ def test_one_image_is_not_a_key_of_its_own(scope, images):
 
 
 @pytest.mark.parametrize("scope", ["dataset", "image", "pool:8"])
-@pytest.mark.parametrize("scheme", ["etc", "pe", "np", "shf", "third-party"])
+@pytest.mark.parametrize("scheme", ["etc", "pe", "np", "shf", "le", "ele", "bps", "rrp", "third-party"])
 def test_nothing_is_called_secure(scope, scheme):
     text = exposure(profile(scope, scheme), 1000).lower()
     assert not any(word in text for word in ("secure", "safe", "protected from", "guarantee"))
@@ -90,3 +90,26 @@ def test_mixed_sets_are_said_to_show_true_pixels(method, probability, said):
     text = exposure(Profile(kind="mix", scheme=method, parameters=parameters), 100)
     assert said in text
     assert text.endswith("not as protection; blindsight mix-report measures it.")
+
+
+@pytest.mark.parametrize("scope", ["dataset", "image", "pool:3"])
+def test_one_image_of_le_is_enough_whoever_shares_its_key(scope):
+    text = exposure(profile(scope, "le"), 100)
+    assert text.startswith("Blocks stay in their places under le: a coarse picture stays visible. ")
+    assert "One protected image of le was enough to restore most of the picture without its key" in text
+    assert ("Each image has its own key. " in text) == (scope == "image")
+    assert text.endswith("treat the pictures as hidden from casual viewing only.")
+
+
+def test_ele_took_more_images():
+    text = exposure(profile("dataset", "ele"), 150)
+    assert "About 200 were enough to recover a key of ele from protected images alone, and fewer often are" in text
+
+
+def test_what_stays_in_its_place_is_said():
+    coarse = "Blocks stay in their places under bps: a coarse picture stays visible. "
+    assert exposure(profile("dataset", "bps", scramble=False), 9).startswith(coarse)
+    assert coarse not in exposure(profile("dataset", "bps", scramble=True), 9)
+    parts = "Under rrp whatever takes no part stays in its place: much of the picture can stay visible. "
+    assert exposure(profile("image", "rrp", blocks=0.5, samples=1.0), 9).startswith(parts)
+    assert parts not in exposure(profile("image", "rrp", blocks=1.0, samples=1), 9)

@@ -167,6 +167,28 @@ def test_a_long_permutation_equals_its_definition_and_is_fast():
     assert fast.words(1).tolist() == slow.words(1).tolist()
 
 
+@given(subkeys, st.integers(0, 40), st.integers(0, 9))
+def test_permutations_made_together_are_those_made_one_by_one(subkey, n, count):
+    together, single = KeyStream(subkey), KeyStream(subkey)
+    drawn = together.permutations(count, n)
+    assert drawn.shape == (count, n)
+    assert drawn.tolist() == [single.permutation(n).tolist() for _ in range(count)]
+    assert np.array_equal(together.words(3), single.words(3)), "and not a word more is used"
+
+
+def test_permutations_made_in_spans_are_the_same(monkeypatch):
+    whole = KeyStream(SUBKEY).permutations(11, 7)
+    monkeypatch.setattr("blindsight.owner.keystream.SPAN", 16)
+    assert np.array_equal(KeyStream(SUBKEY).permutations(11, 7), whole)
+
+
+def test_permutations_take_rejections_word_by_word():
+    script = [2**32 - 1, 5, 2**32 - 1, 2**32 - 1, 9, 4, 3, 2**32 - 1, 8, 7, 6, 2, 1, 0, 11, 12, 13]
+    assert 2**32 - 1 >= 2**32 // 5 * 5, "the largest word is rejected for bounds of 5 and 3"
+    single = Scripted(script)
+    assert Scripted(script).permutations(2, 5).tolist() == [single.permutation(5).tolist() for _ in range(2)]
+
+
 def test_permutations_are_uniform():
     stream = KeyStream(SUBKEY)
     counts: dict[tuple[int, ...], int] = {}
@@ -202,6 +224,11 @@ def test_uniform_is_the_word_over_two_to_the_32(subkey, size):
         (lambda: KeyStream(SUBKEY).below(0, 1), "below(n) needs n from 1 to 2^32, got 0"),
         (lambda: KeyStream(SUBKEY).below(2**32 + 1, 1), "below(n) needs n from 1 to 2^32, got 4294967297"),
         (lambda: KeyStream(SUBKEY).permutation(-1), "permutation(n) needs n from 0 to 2^32, got -1"),
+        (lambda: KeyStream(SUBKEY).permutations(-1, 3), "a number of draws must be 0 or more, got -1"),
+        (
+            lambda: KeyStream(SUBKEY).permutations(2, 1 << 31),
+            "permutations(count, n) needs n from 0 to 2^31 - 1, got 2147483648",
+        ),
     ],
 )
 def test_values_that_cannot_work_are_named(call, message):

@@ -33,6 +33,15 @@ def test_each_panel_shows_what_its_scheme_makes():
         assert np.array_equal(panel[::10, ::10], pixels)  # enlarged tenfold, by nearest neighbour
 
 
+def test_each_scheme_has_its_own_blocks_unless_told_otherwise():
+    plain = picture(32, 32)
+    shown = panels(preview(plain, KEY, schemes=["etc", "le"]), 3)
+    for name, block, panel in (("etc", 16, shown[1]), ("le", 4, shown[2])):
+        pixels = create_cipher(name, block).compile(KEY, 32, 32).apply(plain)
+        step = np.arange(32) * PANEL // 32 + PANEL // 64
+        assert np.array_equal(panel[np.ix_(step, step)], pixels)
+
+
 def test_another_key_gives_another_picture():
     assert not np.array_equal(preview(picture(48, 48), KEY), preview(picture(48, 48), OTHER))
     assert np.array_equal(preview(picture(48, 48), KEY), preview(picture(48, 48), KEY))

@@ -151,3 +151,13 @@ def test_a_query_under_key_scope_image_has_a_random_id(tmp_path):
     profile = build_profile(replace(SMALL, key_scope="image"), KEY, [])
     one, two = (encrypt_query(tmp_path / "1.png", profile, KEY) for _ in range(2))
     assert not np.array_equal(one, two)
+
+
+def test_a_scheme_chooses_its_blocks_where_nobody_does():
+    assert build_profile(ProtectOptions(), KEY, []).block_size == 16
+    assert build_profile(ProtectOptions(scheme="le"), KEY, []).block_size == 4
+    assert build_profile(ProtectOptions(scheme="le", block_size=8), KEY, []).block_size == 8
+    with pytest.raises(ParameterError, match="size 30x30 is not made of whole blocks of 4 pixels"):
+        build_profile(ProtectOptions(scheme="ele", size=(30, 30)), KEY, [])
+    with pytest.raises(ParameterError, match="jpeg would destroy detail"):
+        build_profile(ProtectOptions(scheme="ele", codec=Codec(format="jpeg", quality=90)), KEY, [])

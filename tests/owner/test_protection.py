@@ -14,7 +14,7 @@ from blindsight.owner.protection import Protection
 from blindsight.profile import Profile
 from protect_helpers import KEY, OTHER, picture, refused
 
-SCHEMES = ["etc", "np", "pe", "shf"]
+SCHEMES = ["bps", "ele", "etc", "le", "np", "pe", "rrp", "shf"]
 
 
 def profile(**changes):

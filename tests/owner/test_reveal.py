@@ -36,7 +36,7 @@ def run(photos, out, options=SMALL):
 
 @pytest.mark.parametrize("codec", ["png", "webp"])
 @pytest.mark.parametrize("scope", ["dataset", "image", "pool:3"])
-@pytest.mark.parametrize("scheme", ["etc", "np", "pe", "shf"])
+@pytest.mark.parametrize("scheme", ["ele", "etc", "le", "np", "pe", "rrp", "shf"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lossless_sets_come_back_bit_for_bit_with_names_and_sizes(photos, tmp_path, scheme, scope, codec, channels):
     options = ProtectOptions(scheme=scheme, block_size=7, key_scope=scope, codec=Codec(format=codec), channels=channels)

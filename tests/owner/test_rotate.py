@@ -34,7 +34,7 @@ def but_for_the_job(out):
 
 @pytest.mark.parametrize("opaque", [False, True])
 @pytest.mark.parametrize("scope", ["dataset", "image", "pool:2"])
-@pytest.mark.parametrize("scheme", ["etc", "np", "pe", "shf"])
+@pytest.mark.parametrize("scheme", ["ele", "etc", "le", "np", "pe", "rrp", "shf"])
 def test_rotating_is_protecting_afresh_with_the_new_key(photos, tmp_path, scheme, scope, opaque):
     options = ProtectOptions(scheme=scheme, block_size=4, key_scope=scope, opaque_classes=opaque)
     run(photos, tmp_path / "old", options)

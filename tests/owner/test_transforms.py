@@ -39,7 +39,7 @@ def array(tensor):
 PLAIN = picture(16, 24)
 
 
-@pytest.mark.parametrize("scheme", ["etc", "np", "pe", "shf"])
+@pytest.mark.parametrize("scheme", ["ele", "etc", "le", "np", "pe", "shf"])
 def test_every_form_of_an_image_is_encrypted_alike(scheme):
     p = profile(scheme=scheme)
     encrypt = Encrypt(p, KEY)
@@ -68,7 +68,11 @@ def test_gray_images():
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.integers(0, 3), max_size=3), st.sampled_from(["etc", "np", "pe", "shf"]), st.integers(0, 99))
+@given(
+    st.lists(st.integers(0, 3), max_size=3),
+    st.sampled_from(["ele", "etc", "le", "np", "pe", "shf"]),
+    st.integers(0, 99),
+)
 def test_decrypt_undoes_encrypt_on_any_leading_dimensions(leading, scheme, seed):
     p = profile(scheme=scheme)
     generator = torch.Generator().manual_seed(seed)

@@ -85,6 +85,15 @@ def samples_of(block: Image) -> list[int]:
     return [value for line in block for pixel in line for value in pixel]
 
 
+def halves_of(samples: list[int]) -> list[int]:
+    return [value % 16 for value in samples] + [value // 16 for value in samples]
+
+
+def samples_of_halves(halves: list[int]) -> list[int]:
+    size = len(halves) // 2
+    return [halves[s] + 16 * halves[size + s] for s in range(size)]
+
+
 def block_of(samples: list[int], m: int, c: int) -> Image:
     pixels = [samples[p * c : p * c + c] for p in range(m * m)]
     return [pixels[y * m : y * m + m] for y in range(m)]
@@ -93,8 +102,19 @@ def block_of(samples: list[int], m: int, c: int) -> Image:
 # --- sections 2 to 4 --------------------------------------------------------------------------------------------------
 
 
-def steps_of(scheme: str, parameters: dict[str, bool | str]) -> list[tuple[str, bool]]:
+def steps_of(scheme: str, parameters: dict[str, bool | float | str]) -> list[tuple[str, bool]]:
     """(step, shared)."""
+    if scheme in ("le", "ele"):
+        shared = scheme == "le"
+        inside = ("nibble-shuffle-tied",) if parameters["paper"] else ("nibble-reverse", "nibble-shuffle")
+        return [(name, shared) for name in inside] + ([] if shared else [("block-scramble", False)])
+    if scheme == "bps":
+        return [("pixel-shuffle", False)] + ([("block-scramble", False)] if parameters["scramble"] else [])
+    if scheme == "rrp":
+        steps = [("block-scramble", parameters["blocks"], False), ("pixel-shuffle", parameters["samples"], True)]
+        return [(name if share == 1 else f"{name}-part", shared) for name, share, shared in steps if share != 0]
+    if scheme == "steps-part":
+        return [("pixel-shuffle-part", False)]
     if scheme == "etc":
         names = ("block-scramble", "block-rotate-flip", "negative-positive-block", "color-shuffle-block")
         return [(name, False) for name in names]
@@ -112,7 +132,7 @@ def steps_of(scheme: str, parameters: dict[str, bool | str]) -> list[tuple[str, 
 
 
 def encrypt(
-    image: Image, master: bytes, scheme: str, parameters: dict[str, bool | str], m: int, scope: list[str]
+    image: Image, master: bytes, scheme: str, parameters: dict[str, bool | float | str], m: int, scope: list[str]
 ) -> Image:
     rows, cols, c = len(image) // m, len(image[0]) // m, len(image[0][0])
     for step, shared in steps_of(scheme, parameters):
@@ -120,13 +140,29 @@ def encrypt(
         if not shared:
             geometry = f"grid={rows}x{cols},{geometry}"
         stream = Stream(master, scheme, step, geometry, *scope)
-        image = image_of(apply(step, shared, stream, blocks_of(image, m), m, c), cols)
+        share = parameters.get("blocks" if step.startswith("block") else "samples", 0.4)
+        image = image_of(apply(step, shared, share, stream, blocks_of(image, m), m, c), cols)
     return image
 
 
-def apply(step: str, shared: bool, stream: Stream, blocks: list[Image], m: int, c: int) -> list[Image]:
+def part(stream: Stream, count: int, share: float) -> list[int]:
+    moving = math.floor(share * count + 1 / 2)
+    e = sorted(stream.permutation(count)[:moving])
+    k = stream.permutation(moving)
+    order = list(range(count))
+    for a in range(moving):
+        order[e[a]] = e[k[a]]
+    return order
+
+
+def apply(step: str, shared: bool, share: float, stream: Stream, blocks: list[Image], m: int, c: int) -> list[Image]:
     n, size = len(blocks), m * m * c
     every = range(n)
+    if step == "block-scramble-part":
+        k = part(stream, n, share)
+        return [blocks[k[i]] for i in every]
+    if step.startswith("nibble"):
+        return nibble_step(step, shared, stream, blocks, m, c)
     if step == "block-scramble":
         k = stream.permutation(n)
         return [blocks[k[i]] for i in every]
@@ -137,9 +173,12 @@ def apply(step: str, shared: bool, stream: Stream, blocks: list[Image], m: int, 
     if step == "negative-positive-pixel":
         once = [stream.below(2) for _ in range(size)] if shared else []
         return [masked(block, once or [stream.below(2) for _ in range(size)], m, c) for block in blocks]
-    if step == "pixel-shuffle":
-        once = stream.permutation(size) if shared else []
-        orders = [once or stream.permutation(size) for _ in every]
+    if step in ("pixel-shuffle", "pixel-shuffle-part"):
+
+        def draw() -> list[int]:
+            return stream.permutation(size) if step == "pixel-shuffle" else part(stream, size, share)
+
+        orders = [draw()] * n if shared else [draw() for _ in every]
         return [block_of([samples_of(blocks[i])[j] for j in orders[i]], m, c) for i in every]
     if c == 1:
         return blocks
@@ -149,6 +188,28 @@ def apply(step: str, shared: bool, stream: Stream, blocks: list[Image], m: int, 
         assert step == "color-shuffle-pixel"
         orders = [[stream.below(6) for _ in range(m * m)] for _ in every]
     return [recolored(block, order) for block, order in zip(blocks, orders, strict=True)]
+
+
+def nibble_step(step: str, shared: bool, stream: Stream, blocks: list[Image], m: int, c: int) -> list[Image]:
+    size = m * m * c
+
+    def draw() -> list[int]:
+        if step == "nibble-reverse":
+            return [stream.below(2) for _ in range(2 * size)]
+        return stream.permutation(2 * size)
+
+    keys = [draw()] * len(blocks) if shared else [draw() for _ in blocks]
+    result = []
+    for block, k in zip(blocks, keys, strict=True):
+        before = halves_of(samples_of(block))
+        if step == "nibble-reverse":
+            after = [value ^ (15 * bit) for value, bit in zip(before, k, strict=True)]
+        else:
+            after = [before[k[h]] for h in range(2 * size)]
+        if step == "nibble-shuffle-tied":
+            after = [v ^ 15 if (k[h] > size) != (k[k[h]] > size) else v for h, v in enumerate(after)]
+        result.append(block_of(samples_of_halves(after), m, c))
+    return result
 
 
 def recolored(block: Image, order: list[int]) -> Image:

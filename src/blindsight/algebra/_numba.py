@@ -8,7 +8,7 @@ strides. Both release the GIL: one image a thread.
 import numba
 import numpy as np
 
-__all__ = ["scatter_blocks", "scatter_tiles"]
+__all__ = ["scatter_blocks", "scatter_nibbles", "scatter_tiles"]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -92,3 +92,57 @@ def scatter_tiles(batch, out, m, target, offset, tile_index, tile_mask):  # type
                 for x in range(run):
                     dst[p + np.uint64(x)] = src[from_ + np.uint64(offset[np.uint64(index[j])])] ^ mask[j]
                     j += np.uint64(1)
+
+
+@numba.njit(nogil=True, cache=True)
+def scatter_nibbles(batch, out, m, target, offset, tile_index, byte_mask):  # type: ignore[no-untyped-def]
+    """As scatter_tiles, on nibbles: half j of block target[s] is half tile_index[target[s], j] of block s.
+
+    A row of blocks is taken apart first, in two long loops that the compiler can vectorise: all its low halves, then
+    all its high ones. Halves are then picked from there.
+    """
+    count, height, width, ch = batch.shape
+    cols = width // m
+    line = np.uint64(width * ch)
+    side = np.uint64(m)
+    run = np.uint64(m * ch)
+    size = m * m * ch
+    shared = tile_index.shape[0] == 1
+    mask_step = 1 if byte_mask.shape[0] > 1 else 0
+    strip = m * width * ch
+    halves = np.empty(2 * strip, np.uint8)
+    places = np.empty(2 * size, np.uint32)
+    for i in range(size):
+        places[2 * i] = offset[i]
+        places[2 * i + 1] = offset[i] + strip
+    moved = places[tile_index[0]] if shared else places
+    two, one = np.uint64(2), np.uint64(1)
+    for k in range(count):
+        src = batch[k].reshape(-1)
+        dst = out[k].reshape(-1)
+        for top in range(height // m):
+            for i in range(strip):
+                halves[i] = src[top * strip + i] & np.uint8(15)
+            for i in range(strip):
+                halves[strip + i] = src[top * strip + i] >> np.uint8(4)
+            for left in range(cols):
+                d = target[top * cols + left]
+                from_ = np.uint64(left) * run
+                to = np.uint64(((d // cols) * m * width + (d % cols) * m) * ch)
+                index = tile_index[0 if shared else d]
+                mask = byte_mask[d * mask_step]
+                j = np.uint64(0)
+                for r in range(side):
+                    p = to + np.uint64(r) * line
+                    if shared:
+                        for x in range(run):
+                            low = halves[from_ + np.uint64(moved[two * j])]
+                            high = halves[from_ + np.uint64(moved[two * j + one])]
+                            dst[p + np.uint64(x)] = (low | (high << np.uint8(4))) ^ mask[j]
+                            j += one
+                    else:
+                        for x in range(run):
+                            low = halves[from_ + np.uint64(places[np.uint64(index[two * j])])]
+                            high = halves[from_ + np.uint64(places[np.uint64(index[two * j + one])])]
+                            dst[p + np.uint64(x)] = (low | (high << np.uint8(4))) ^ mask[j]
+                            j += one

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from blindsight.algebra.geometry import BlockGrid
 from blindsight.algebra.states import orient
 
-__all__ = ["move_blocks", "move_tiles"]
+__all__ = ["move_blocks", "move_nibbles", "move_tiles"]
 
 # Bytes gathered at a time: their positions take half a megabyte and stay in the processor's cache.
 SPAN = 1 << 16
@@ -55,9 +55,35 @@ def move_tiles(
     tile_mask: NDArray[np.uint8],
 ) -> NDArray[np.uint8]:
     """Moves blocks, then bytes inside them; see ``kernels``."""
+    taken = _inside(grid.to_blocks(batch)[:, source], tile_index)
+    return grid.from_blocks(taken ^ tile_mask)
+
+
+def move_nibbles(
+    batch: NDArray[np.uint8],
+    grid: BlockGrid,
+    source: NDArray[np.int32],
+    tile_index: NDArray[Any],
+    byte_mask: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """Moves blocks, then nibbles inside them; see ``kernels``."""
     blocks = grid.to_blocks(batch)[:, source]
+    # Gathering the byte that a half lies in and shifting takes half the work of gathering from unpacked halves.
+    shift = ((tile_index & 1) * 4).astype(np.uint8)
+    byte = tile_index >> 1
+    moved = (_inside(blocks, byte[:, ::2]) >> shift[:, ::2]) & np.uint8(15)
+    moved |= (_inside(blocks, byte[:, 1::2]) >> shift[:, 1::2]) << np.uint8(4)
+    return grid.from_blocks(moved ^ byte_mask)
+
+
+def _inside(blocks: NDArray[np.uint8], tile_index: NDArray[Any]) -> NDArray[np.uint8]:
+    """(N, n, S) blocks, each gathered by its row of the index, or all by its only one."""
+    taken: NDArray[np.uint8]
     if len(tile_index) == 1:
         taken = np.take(blocks, tile_index[0], axis=2)
     else:
-        taken = np.take_along_axis(blocks, tile_index[None].astype(np.intp), axis=2)
-    return grid.from_blocks(taken ^ tile_mask)
+        # One flat gather is several times faster than NumPy's take_along_axis.
+        places = tile_index + np.arange(0, blocks.shape[1] * blocks.shape[2], blocks.shape[2])[:, None]
+        flat = blocks.reshape(len(blocks), blocks.shape[1] * blocks.shape[2])
+        taken = np.take(flat, places.reshape(-1), axis=1, mode="clip").reshape(len(blocks), *places.shape)
+    return taken

@@ -1,5 +1,7 @@
 """The table forms: signed permutations with block structure, which stay small and fast at any image size."""
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -140,6 +142,9 @@ class BlockPermutation(_TableForm):
         names = ("source", "orientation", "negative", "color")
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
+    def as_nibbles(self) -> "TilePermutation":
+        return self.as_tiles().as_nibbles()
+
     def as_tiles(self) -> "TilePermutation":
         """The same permutation with each block's state spelled out sample by sample.
 
@@ -221,15 +226,26 @@ class TilePermutation(_TableForm):
     def _apply_batch(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self._sample == "byte":
             return kernels.apply_tile_tables(batch, self._grid, self.source, self.tile_index, self.tile_mask)
-        blocks = split_nibbles(self._grid.to_blocks(batch))[:, self.source]
-        taken = np.take_along_axis(blocks, self._rows(self.tile_index)[None].astype(np.int64), axis=2)
-        return self._grid.from_blocks(merge_nibbles(taken ^ self.tile_mask))
+        return kernels.apply_nibble_tables(batch, self._grid, self.source, self.tile_index, self._byte_mask)
+
+    @cached_property
+    def _byte_mask(self) -> NDArray[np.uint8]:
+        """Of nibbles: the masks of a byte's two halves in one, uint8 (1 or n, M * M * C)."""
+        return frozen(merge_nibbles(self.tile_mask))
+
+    def as_nibbles(self) -> "TilePermutation":
+        if self._sample == "nibble":
+            return self
+        index = (2 * self.tile_index.astype(np.int64)[..., None] + np.arange(2)).reshape(len(self.tile_index), -1)
+        return TilePermutation(self._grid, self.source, index, split_nibbles(self.tile_mask), sample="nibble")
 
     def _compose_tables(self, other: SignedPermutation) -> SignedPermutation | None:
         if isinstance(other, BlockPermutation):
             other = other.as_tiles()
-        if not isinstance(other, TilePermutation) or other._grid != self._grid or other._sample != self._sample:
+        if not isinstance(other, TilePermutation) or other._grid != self._grid:
             return None
+        if other._sample != self._sample:
+            return self.as_nibbles()._compose_tables(other.as_nibbles())
         # Tables of one row broadcast: what both factors share, the product shares.
         mine = self.tile_index.astype(np.int64)
         index = np.take_along_axis(_in_order(other.tile_index, self.source), mine, axis=1)
@@ -246,8 +262,10 @@ class TilePermutation(_TableForm):
     def _equal_tables(self, other: SignedPermutation) -> bool | None:
         if isinstance(other, BlockPermutation):
             other = other.as_tiles()
-        if not isinstance(other, TilePermutation) or other._grid != self._grid or other._sample != self._sample:
+        if not isinstance(other, TilePermutation) or other._grid != self._grid:
             return None
+        if other._sample != self._sample:
+            return self.as_nibbles()._equal_tables(other.as_nibbles())
         return np.array_equal(self.source, other.source) and all(
             np.array_equal(self._rows(a), other._rows(b))
             for a, b in ((self.tile_index, other.tile_index), (self.tile_mask, other.tile_mask))

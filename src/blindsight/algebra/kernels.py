@@ -1,4 +1,4 @@
-"""The two loops that move pixels, with a numba and a NumPy implementation that agree bit for bit.
+"""The three loops that move pixels, with a numba and a NumPy implementation that agree bit for bit.
 
 numba (the extra ``fast``) is used where it is installed; :func:`use` chooses by hand, for tests and measurements.
 """
@@ -16,7 +16,7 @@ from blindsight.algebra import _numpy
 from blindsight.algebra.geometry import BlockGrid
 from blindsight.errors import MissingDependencyError
 
-__all__ = ["apply_block_tables", "apply_tile_tables", "backend", "use"]
+__all__ = ["apply_block_tables", "apply_nibble_tables", "apply_tile_tables", "backend", "use"]
 
 Backend = Literal["numba", "numpy"]
 _chosen: Backend | None = None
@@ -108,6 +108,34 @@ def apply_tile_tables(
         compiled.scatter_tiles(batch, out, grid.block, _target(source), offsets, tile_index, tile_mask)
         return out
     return _numpy.move_tiles(batch, grid, source, tile_index, tile_mask)
+
+
+def apply_nibble_tables(
+    batch: NDArray[np.uint8],
+    grid: BlockGrid,
+    source: NDArray[np.int32],
+    tile_index: NDArray[Any],
+    byte_mask: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """Moves blocks, and nibbles inside them.
+
+    Args:
+        batch: uint8 (N, H, W, C), contiguous.
+        grid: block geometry of (H, W, C).
+        source: int32 (n,).
+        tile_index: uint16 or uint32 (1 or n, 2 * M * M * C); nibbles 2i and 2i + 1 are the halves of byte i, low first.
+        byte_mask: uint8 (1 or n, M * M * C), the masks of both halves of a byte in one.
+
+    Returns:
+        A new uint8 (N, H, W, C) array.
+    """
+    compiled = _compiled()
+    if backend() == "numba" and compiled is not None:
+        out = np.empty_like(batch)
+        offsets = grid.block_offsets.reshape(-1)
+        compiled.scatter_nibbles(batch, out, grid.block, _target(source), offsets, tile_index, byte_mask)
+        return out
+    return _numpy.move_nibbles(batch, grid, source, tile_index, byte_mask)
 
 
 def _target(source: NDArray[np.int32]) -> NDArray[np.int32]:

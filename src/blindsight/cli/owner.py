@@ -47,9 +47,13 @@ def protect(
     data_root: DataRoot = None,
     download: Download = False,
     key: KeyOption = None,
-    scheme: Annotated[str, typer.Option(help="Cipher: etc, shf, pe, np, or one that a package registers.")] = "etc",
+    scheme: Annotated[
+        str, typer.Option(help="Cipher: etc, shf, pe, le, ele, bps, rrp, np, or one that a package registers.")
+    ] = "etc",
     parameter: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the scheme, NAME=VALUE.")] = None,
-    block_size: Annotated[int, typer.Option(min=1, help="Side of the blocks in pixels.")] = 16,
+    block_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the blocks in pixels. \\[default: 16; le and ele: 4]")
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="Bring every image to this size: 224 or HEIGHTxWIDTH. \\[default: its own]")
     ] = None,

@@ -19,7 +19,9 @@ def preview(
     scheme: Annotated[
         list[str] | None, typer.Option(help="Only this scheme; may be repeated. \\[default: all]")
     ] = None,
-    block_size: Annotated[int, typer.Option(min=1, help="Side of the blocks in pixels.")] = 16,
+    block_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the blocks in pixels. \\[default: 16; le and ele: 4]")
+    ] = None,
 ) -> None:
     """Draw every scheme beside the plain image, to see what each leaves visible.
 

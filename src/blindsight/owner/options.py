@@ -50,7 +50,7 @@ class ProtectOptions(OutputOptions):
 
     Attributes:
         scheme: a registered cipher.
-        block_size: side M of the blocks in pixels.
+        block_size: side M of the blocks in pixels; None for the scheme's own.
         parameters: the scheme's own parameters.
         key_scope: ``dataset``, ``image`` or ``pool:K``.
         views: protected copies of each training image; from the second on they are augmented before encryption.
@@ -58,7 +58,7 @@ class ProtectOptions(OutputOptions):
     """
 
     scheme: str = "etc"
-    block_size: int = 16
+    block_size: int | None = None
     parameters: dict[str, Scalar] = field(default_factory=dict)
     key_scope: str = "dataset"
     views: int = 1
@@ -84,22 +84,23 @@ def build_profile(
         UnknownNameError: no such scheme.
     """
     cipher = create_cipher(options.scheme, options.block_size, options.channels, **options.parameters)
-    check_size(options.size, options.block_size)
+    block_size = cipher.block_size
+    check_size(options.size, block_size)
     check_codec(
         options.codec,
-        block_size=options.block_size,
+        block_size=block_size,
         jpeg_safe=cipher.jpeg_safe,
         allow_lossy=options.allow_lossy,
         channels=options.channels,
     )
-    check_output(options, block=(options.block_size, options.block_size))
+    check_output(options, block=(block_size, block_size))
     if options.views < 1:
         raise ParameterError(f"views must be at least 1, got {options.views}")
     if not re.fullmatch(r"dataset|image|pool:[1-9][0-9]{0,8}", options.key_scope):
         raise ParameterError(f"key scope must be dataset, image or pool:K (such as pool:8), got {options.key_scope!r}")
     names = class_ids(key, class_names, options.opaque_classes)
     size = options.size
-    if size is None and uniform_size and not any(side % options.block_size for side in uniform_size):
+    if size is None and uniform_size and not any(side % block_size for side in uniform_size):
         size = uniform_size
     return output_profile(
         options,
@@ -108,7 +109,7 @@ def build_profile(
         kind="cipher",
         scheme=options.scheme,
         parameters=cipher.parameters,
-        block_size=options.block_size,
+        block_size=block_size,
         key_scope=options.key_scope,
         key_id=key.id,
         views=options.views,

@@ -1,5 +1,7 @@
 """One picture, under every scheme, side by side: what the owner sees and what the provider would."""
 
+from math import lcm
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -7,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from blindsight.errors import ImageError, ParameterError
 from blindsight.images import fit_image
 from blindsight.owner.ciphers import create_cipher, list_ciphers
+from blindsight.owner.ciphers.registry import cipher_entry
 from blindsight.owner.keys import SecretKey
 
 __all__ = ["preview"]
@@ -17,14 +20,14 @@ CAPTION = 30
 
 
 def preview(
-    pixels: NDArray[np.uint8], key: SecretKey, *, block_size: int = 16, schemes: list[str] | None = None
+    pixels: NDArray[np.uint8], key: SecretKey, *, block_size: int | None = None, schemes: list[str] | None = None
 ) -> NDArray[np.uint8]:
     """Draws a plain image beside its protected versions.
 
     Args:
         pixels: uint8 (H, W, C), a plain image.
         key: the owner's key.
-        block_size: side M of the blocks in pixels.
+        block_size: side M of the blocks in pixels; None for each scheme's own.
         schemes: registered schemes; None for all.
 
     Returns:
@@ -34,22 +37,25 @@ def preview(
         ParameterError: a block size that no scheme can take.
         UnknownNameError: no such scheme.
     """
-    if block_size > 4 * PANEL:
-        raise ParameterError(f"block size {block_size} is larger than a preview; choose at most {4 * PANEL}")
+    names = list_ciphers() if schemes is None else schemes
+    sides = [block_size if block_size is not None else cipher_entry(name).block_size for name in names]
+    whole = lcm(*sides)  # one picture for all schemes, made of whole blocks under each
+    if whole > 4 * PANEL:
+        raise ParameterError(f"block size {whole} is larger than a preview; choose at most {4 * PANEL}")
     longest = max(pixels.shape[:2])
     if longest > 4 * PANEL:  # a preview is looked at, not kept: a large photograph is shrunk first
         scale = 4 * PANEL / longest
         size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
         pixels = np.asarray(_picture(pixels).resize(size, Image.Resampling.BICUBIC)).reshape(size[1], size[0], -1)
     try:
-        plain = fit_image(pixels, block_size=block_size, size=None, fit="crop")
+        plain = fit_image(pixels, block_size=whole, size=None, fit="crop")
     except ImageError:
-        plain = fit_image(pixels, block_size=block_size, size=None, fit="pad")
+        plain = fit_image(pixels, block_size=whole, size=None, fit="pad")
     height, width, channels = plain.shape
     panels = [("plain", plain)]
-    for name in list_ciphers() if schemes is None else schemes:
-        table = create_cipher(name, block_size, channels).compile(key, height, width)
-        panels.append((f"{name}, blocks of {block_size}", table.apply(plain)))
+    for name, side in zip(names, sides, strict=True):
+        table = create_cipher(name, side, channels).compile(key, height, width)
+        panels.append((f"{name}, blocks of {side}", table.apply(plain)))
     return _sheet(panels)
 
 

@@ -20,7 +20,7 @@ def _registry_as_before(monkeypatch):
 
 def test_the_examples_print_what_the_page_says():
     examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(examples) == 5
+    assert len(examples) == 6
     names = {"__name__": "page"}
     for code, expected in examples:
         printed = io.StringIO()

@@ -17,6 +17,9 @@ from blindsight.testing import check_cipher
 KEY = SecretKey(bytes(range(32)))
 
 
+BUILT_IN = ["bps", "ele", "etc", "le", "np", "pe", "rrp", "shf"]
+
+
 @pytest.fixture(autouse=True)
 def _registry_as_before(monkeypatch):
     list_ciphers()
@@ -32,7 +35,7 @@ def scramble():
 
 
 def test_built_in_schemes():
-    assert list_ciphers() == ["etc", "np", "pe", "shf"]
+    assert list_ciphers() == BUILT_IN
     assert all(registry.cipher_entry(name).summary.startswith(name[:2].upper()[:1]) for name in list_ciphers())
 
 
@@ -67,7 +70,10 @@ def test_impossible_parameters(name, parameters, message):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("etcc", "unknown scheme 'etcc'; did you mean etc?"), ("aes", "unknown scheme 'aes'; known: etc, np, pe, shf")],
+    [
+        ("etcc", "unknown scheme 'etcc'; did you mean etc?"),
+        ("xyzzy", "unknown scheme 'xyzzy'; known: bps, ele, etc, le, np, pe, rrp, shf"),
+    ],
 )
 def test_unknown_names(name, message):
     with pytest.raises(UnknownNameError) as caught:
@@ -80,11 +86,17 @@ def test_unknown_names(name, message):
 
 def test_registering_a_scheme():
     assert register_cipher("scramble")(scramble) is scramble
-    assert list_ciphers() == ["etc", "np", "pe", "scramble", "shf"]
+    assert list_ciphers() == sorted([*BUILT_IN, "scramble"])
     assert registry.cipher_entry("scramble").summary == "Blocks change places."
     check_cipher("scramble")
     stream = KEY.stream("scramble", "block-scramble", "grid=2x3,block=4,channels=3")
     assert create_cipher("scramble", 4).compile(KEY, 8, 12).source.tolist() == stream.permutation(6).tolist()
+
+
+def test_a_scheme_says_how_large_its_blocks_are():
+    register_cipher("scramble", block_size=6)(scramble)
+    assert create_cipher("scramble").block_size == 6
+    assert create_cipher("scramble", 8).block_size == 8
 
 
 def test_a_scheme_with_parameters():
@@ -177,7 +189,7 @@ def test_a_broken_package_takes_nothing_else_away(installed):
         theirs=lambda: register_cipher("scramble")(scramble),
     )
     with pytest.warns(UserWarning, match="the schemes of") as caught:
-        assert list_ciphers() == ["etc", "np", "pe", "scramble", "shf"]
+        assert list_ciphers() == sorted([*BUILT_IN, "scramble"])
     assert [str(warning.message) for warning in caught] == [
         "the schemes of broken are missing: loading it failed (no module named 'their_dependency')",
         "the schemes of greedy are missing: loading it failed "

@@ -14,6 +14,8 @@ from blindsight.owner.ciphers import (
     Cipher,
     ColorShuffle,
     NegativePositive,
+    NibbleReverse,
+    NibbleShuffle,
     PixelShuffle,
     Step,
 )
@@ -32,6 +34,13 @@ STEPS = [
     ColorShuffle(per="pixel"),
     PixelShuffle(shared=True),
     PixelShuffle(shared=False),
+    BlockScramble(share=0.5),
+    PixelShuffle(share=0.5),
+    NibbleReverse(),
+    NibbleReverse(shared=False),
+    NibbleShuffle(),
+    NibbleShuffle(shared=False),
+    NibbleShuffle(tied=True),
 ]
 
 
@@ -56,17 +65,23 @@ def test_names_never_change():
     assert sorted({step.name for step in STEPS}) == [
         "block-rotate-flip",
         "block-scramble",
+        "block-scramble-part",
         "color-shuffle-block",
         "color-shuffle-pixel",
         "negative-positive-block",
         "negative-positive-pixel",
+        "nibble-reverse",
+        "nibble-shuffle",
+        "nibble-shuffle-tied",
         "pixel-shuffle",
+        "pixel-shuffle-part",
     ]
 
 
 def test_only_whole_blocks_survive_jpeg():
     safe = [step for step in STEPS if step.jpeg_safe]
-    assert safe == [BlockScramble(), BlockRotateFlip(), NegativePositive(per="block"), ColorShuffle(per="block")]
+    whole = [BlockScramble(), BlockRotateFlip(), NegativePositive(per="block"), ColorShuffle(per="block")]
+    assert safe == [*whole, BlockScramble(share=0.5)]
 
 
 # --- what is drawn ----------------------------------------------------------------------------------------------------
@@ -130,7 +145,9 @@ def test_samples_are_shuffled_inside_blocks(grid, shared):
 
 
 def test_what_blocks_share_does_not_depend_on_their_number():
-    for step in (NegativePositive(per="pixel", shared=True), PixelShuffle(shared=True)):
+    shared = [step for step in STEPS if step.shared]
+    assert len(shared) == 6
+    for step in shared:
         small, large = (step.compile(stream(), grid) for grid in (GRID, BlockGrid(20, 2, 3, 2)))
         assert np.array_equal(small.tile_index, large.tile_index)
         assert np.array_equal(small.tile_mask, large.tile_mask)

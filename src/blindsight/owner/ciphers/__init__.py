@@ -1,6 +1,7 @@
 """Perceptual ciphers: steps, schemes made of them, and the registry."""
 
 from blindsight.owner.ciphers.cipher import Cipher
+from blindsight.owner.ciphers.nibbles import NibbleReverse, NibbleShuffle
 from blindsight.owner.ciphers.registry import create_cipher, list_ciphers, register_cipher
 from blindsight.owner.ciphers.steps import (
     BlockRotateFlip,
@@ -17,6 +18,8 @@ __all__ = [
     "Cipher",
     "ColorShuffle",
     "NegativePositive",
+    "NibbleReverse",
+    "NibbleShuffle",
     "PixelShuffle",
     "Step",
     "create_cipher",

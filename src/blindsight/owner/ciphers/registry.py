@@ -22,7 +22,7 @@ from blindsight.profile import Scalar
 __all__ = ["CipherEntry", "cipher_entry", "create_cipher", "list_ciphers", "register_cipher"]
 
 StepFactory = Callable[..., Sequence[Step]]
-_BUILT_IN = ("etc", "np", "pe", "shf")
+_BUILT_IN = ("bps", "ele", "etc", "le", "np", "pe", "rrp", "shf")
 _entries: dict[str, "CipherEntry"] = {}
 
 
@@ -33,10 +33,12 @@ class CipherEntry:
     Attributes:
         name: short name, used in commands, profiles and key paths.
         factory: keyword parameters (JSON scalars, all with defaults) -> list of steps.
+        block_size: side of its blocks in pixels where nobody chooses another.
     """
 
     name: str
     factory: StepFactory
+    block_size: int = 16
 
     @property
     def summary(self) -> str:
@@ -44,13 +46,14 @@ class CipherEntry:
         return (inspect.getdoc(self.factory) or "").split("\n", 1)[0]
 
 
-def register_cipher(name: str) -> Callable[[StepFactory], StepFactory]:
+def register_cipher(name: str, *, block_size: int = 16) -> Callable[[StepFactory], StepFactory]:
     """Registers a scheme; use as a decorator on its step factory.
 
     Defining a factory anew under its old name, as a notebook does, replaces it.
 
     Args:
         name: 1 to 32 lower-case letters, digits and hyphens; it stands in key paths, so it can never change.
+        block_size: side of its blocks in pixels where nobody chooses another.
 
     Raises:
         ParameterError: the name is taken by another factory or is malformed, or a parameter of the factory has no
@@ -71,7 +74,7 @@ def register_cipher(name: str) -> Callable[[StepFactory], StepFactory]:
                     f"parameter '{parameter.name}' of scheme '{name}' needs a name other than name, block_size and "
                     f"channels, and a default that is a bool, int, float or str"
                 )
-        _entries[name] = CipherEntry(name, factory)
+        _entries[name] = CipherEntry(name, factory, block_size)
         return factory
 
     return register
@@ -112,12 +115,12 @@ def cipher_entry(name: str) -> CipherEntry:
         raise UnknownNameError.of("scheme", name, list_ciphers()) from None
 
 
-def create_cipher(name: str, block_size: int = 16, channels: int = 3, **parameters: Scalar) -> Cipher:
+def create_cipher(name: str, block_size: int | None = None, channels: int = 3, **parameters: Scalar) -> Cipher:
     """Creates a cipher by name.
 
     Args:
         name: a registered scheme, e.g. ``etc``; see :func:`list_ciphers`.
-        block_size: side M of the blocks in pixels.
+        block_size: side M of the blocks in pixels; None for the scheme's own, mostly 16.
         channels: 3 (RGB) or 1 (grayscale).
         parameters: the scheme's own parameters; the profile records them with their defaults.
 
@@ -141,4 +144,5 @@ def create_cipher(name: str, block_size: int = 16, channels: int = 3, **paramete
             )
     bound = signature.bind(**parameters)
     bound.apply_defaults()
-    return Cipher(name, entry.factory(**bound.arguments), block_size, channels, bound.arguments)
+    side = entry.block_size if block_size is None else block_size
+    return Cipher(name, entry.factory(**bound.arguments), side, channels, bound.arguments)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blindsight.algebra import BlockGrid, BlockPermutation, SignedPermutation, TilePermutation
 from blindsight.algebra.states import COLOR_ORDERS
@@ -45,14 +46,25 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class BlockScramble:
-    """Blocks change places: destination block i is source block ``permutation(n)[i]`` (K1 of EtC)."""
+    """Blocks change places: destination block i is source block ``permutation(n)[i]`` (K1 of EtC).
 
-    name: ClassVar[str] = "block-scramble"
+    Attributes:
+        share: of the blocks that take part, 0 to 1; below 1 the others stay (Horio et al., arXiv 2408.08529).
+    """
+
+    share: float = 1.0
     shared: ClassVar[bool] = False
     jpeg_safe: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        _check_share(self.share)
+
+    @property
+    def name(self) -> str:
+        return "block-scramble" if self.share == 1 else "block-scramble-part"
+
     def compile(self, stream: KeyStream, grid: BlockGrid) -> SignedPermutation:
-        return BlockPermutation(grid, source=stream.permutation(grid.blocks))
+        return BlockPermutation(grid, source=_partial_permutation(stream, grid.blocks, self.share))
 
 
 @dataclass(frozen=True)
@@ -140,16 +152,41 @@ class PixelShuffle:
     Attributes:
         shared: one permutation for every block, which a patch embedding can absorb (Kiya et al., arXiv 2207.05366);
             else one a block, drawn block after block.
+        share: of the samples that take part, 0 to 1; below 1 the others stay (Horio et al., arXiv 2408.08529).
     """
 
     shared: bool = True
-    name: ClassVar[str] = "pixel-shuffle"
+    share: float = 1.0
     jpeg_safe: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        _check_share(self.share)
+
+    @property
+    def name(self) -> str:
+        return "pixel-shuffle" if self.share == 1 else "pixel-shuffle-part"
+
     def compile(self, stream: KeyStream, grid: BlockGrid) -> SignedPermutation:
-        rows = 1 if self.shared else grid.blocks
-        index = np.stack([stream.permutation(grid.block_samples) for _ in range(rows)])
+        rows, samples = 1 if self.shared else grid.blocks, grid.block_samples
+        if self.share == 1:
+            return TilePermutation(grid, None, tile_index=stream.permutations(rows, samples))
+        index = np.stack([_partial_permutation(stream, samples, self.share) for _ in range(rows)])
         return TilePermutation(grid, None, tile_index=index)
+
+
+def _partial_permutation(stream: KeyStream, n: int, share: float) -> NDArray[np.int64]:
+    """A permutation that leaves all but ``floor(share * n + 1/2)`` places alone; which ones is drawn first."""
+    if share == 1:
+        return stream.permutation(n)
+    moving = np.sort(stream.permutation(n)[: int(share * n + 0.5)])
+    index = np.arange(n)
+    index[moving] = moving[stream.permutation(len(moving))]
+    return index
+
+
+def _check_share(share: float) -> None:
+    if not 0 <= share <= 1:
+        raise ParameterError(f"share must be from 0 (nothing moves) to 1 (everything may), got {share}")
 
 
 def _check_per(per: str) -> None:
