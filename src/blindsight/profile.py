@@ -152,7 +152,7 @@ class Profile(BaseModel):
             ProfileError: the profile is malformed.
         """
         if not folder.is_dir():
-            raise OutputError(f"{folder} is not a folder; give the folder that protect or train wrote")
+            raise OutputError(f"{folder} is not a folder; give the one that protect, mix or train wrote")
         if (folder / INCOMPLETE_MARKER).exists():
             raise OutputError(f"{folder} is incomplete; finish it with the command that began it and --resume")
         path = folder / PROFILE_NAME

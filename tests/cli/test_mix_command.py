@@ -28,7 +28,8 @@ def test_it_says_what_was_mixed_what_stays_and_what_it_is_worth(run, tmp_path):
     assert "sources 2, partners same, include_target false, replacement false, block 8x4, probability 0.5" in out
     assert "mixed.owner  (names, classes, sizes, the run's key: keep it, do not hand it over)" in out
     assert "left plain  8 images of test: not read, not published" in out
-    assert "at its true place; about 50% of each image is its own" in out
+    assert "at its true place. On average " in out
+    assert "% of an image is its own. " in out
     assert "mix-report" in out
     assert (tmp_path / "mixed.owner/run.key").exists()
 
@@ -38,6 +39,8 @@ def test_json_with_a_key_of_the_owners(run, tmp_path):
     said = json.loads(out)
     assert said["images"] == 8
     assert said["left_out"] == {"test": 8}
+    assert 0 < said["own_share"] < 1
+    assert said["unchanged"] < 8
     assert not said["own_key"]
     assert Profile.model_validate(said["profile"]) == Profile.of_folder(tmp_path / "mixed")
     assert said["profile"]["codec"] == {"format": "jpeg", "quality": 90, "subsampling": "4:4:4"}
@@ -48,7 +51,7 @@ def test_json_with_a_key_of_the_owners(run, tmp_path):
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        ("mixup", "shows two of yours at once"),
+        ("mixup", "with another laid over it"),
         ("cutmix --partners any", "with a rectangle of another"),
         ("instahide", "InstaHide was broken: Carlini et al. (arXiv 2011.05315)"),
     ],
@@ -71,7 +74,7 @@ def test_rejects_are_status_3(run, tmp_path):
     ("line", "said"),
     [
         ("--block 8x", "a size is pixels such as 224, or HEIGHTxWIDTH such as 192x256; got '8x'"),
-        ("--size 20 --block 8x4", "height 8 does not divide 20; the nearest that does is 10"),
+        ("--size 20 --block 8x4", "blocks of 8x4 (height x width) do not tile images of 20x20; 10x4 do"),
         (
             "--size 16 --block 8x4 --sources 10",
             "class 'cat' has 4 images, and 10 sources an image need 11: choose fewer",
@@ -80,6 +83,8 @@ def test_rejects_are_status_3(run, tmp_path):
         ("--size 16 --method instahide --format jpeg", "jpeg would destroy"),
         ("--size 16 --block 8x4 --sources 2 --shard-size 3", "--shard-size is for shards"),
         ("--size 16 --block 8x4 --sources 2 --key nokey", "nokey"),
+        ("--size 16 --method mixup --block 8", "--block is for pbm, not for mixup; leave it out"),
+        ("--size 16 --block 8 --alpha 2", "--alpha is for mixup and cutmix, not for pbm; leave it out"),
     ],
 )
 def test_errors_are_one_line(fails, tmp_path, line, said):

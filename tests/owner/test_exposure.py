@@ -1,6 +1,6 @@
 import pytest
 
-from blindsight.owner.exposure import IMAGES_TO_BREAK, exposure, images_per_key
+from blindsight.owner.exposure import IMAGES_TO_BREAK, exposure, images_per_key, mixed_exposure
 from blindsight.profile import Profile
 from protect_helpers import KEY
 
@@ -76,20 +76,22 @@ def test_schemes_that_move_nothing_leave_outlines_and_it_is_said(scope):
 
 
 @pytest.mark.parametrize(
-    ("method", "probability", "said"),
+    ("method", "views", "said"),
     [
-        ("pbm", 0.5, "about 50% of each image is its own"),
-        ("pbm", 0.9, "about 10% of each image is its own"),
-        ("mixup", None, "people see both"),
-        ("cutmix", None, "most of it can be recognised"),
-        ("instahide", None, "InstaHide was broken: Carlini et al."),
+        ("pbm", 1, "On average 51% of an image is its own. "),
+        ("pbm", 3, "On average 51% of an image is its own, and over its 3 mixtures about 88% of it. "),
+        ("mixup", 1, "people see both"),
+        ("cutmix", 1, "most of it can be recognised"),
+        ("instahide", 1, "InstaHide was broken: Carlini et al."),
     ],
 )
-def test_mixed_sets_are_said_to_show_true_pixels(method, probability, said):
-    parameters = {} if probability is None else {"probability": probability}
-    text = exposure(Profile(kind="mix", scheme=method, parameters=parameters), 100)
+def test_mixed_sets_are_said_to_show_true_pixels(method, views, said):
+    mixed = Profile(kind="mix", scheme=method, views=views)
+    text = mixed_exposure(mixed, 100, 0.51, 0)
     assert said in text
+    assert "exactly as they were" not in text
     assert text.endswith("not as protection; blindsight mix-report measures it.")
+    assert "7 of the 100 are published exactly as they were. " in mixed_exposure(mixed, 100, 0.51, 7)
 
 
 @pytest.mark.parametrize("scope", ["dataset", "image", "pool:3"])

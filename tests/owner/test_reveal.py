@@ -223,7 +223,10 @@ def test_what_is_no_protected_folder_is_refused(photos, tmp_path):
     (tmp_path / "mix").mkdir()
     (tmp_path / "mix/profile.json").write_text(Profile(kind="mix", scheme="pbm", block_size=4).to_json())
     text = refused(ProfileError, reveal, tmp_path / "mix", tmp_path / "back", KEY)
-    assert text == f"{tmp_path / 'mix'} is of kind 'mix', which no key undoes; reveal works on ciphers"
+    assert (
+        text
+        == f"{tmp_path / 'mix'} is of kind 'mix', which no key undoes; reveal and rotate work on what protect wrote"
+    )
     assert "is not a folder" in refused(OutputError, reveal, tmp_path / "none", tmp_path / "back", KEY)
     (tmp_path / "mix/.incomplete").mkdir()
     assert "is incomplete" in refused(OutputError, reveal, tmp_path / "mix", tmp_path / "back", KEY)

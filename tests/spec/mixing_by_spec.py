@@ -4,6 +4,7 @@ An image is a list of bytes, row by row, channel last.
 """
 
 import base64
+import hashlib
 import hmac
 import json
 import math
@@ -52,13 +53,21 @@ def targets(master: bytes, method: str, label: str, name: str, count: int, wante
     return sorted(chosen)
 
 
-def identifier(master: bytes, case: dict, label: str, path: str, view: int, size: tuple[int, int]) -> str:
+def identifier(
+    master: bytes, case: dict, label: str, path: str, view: int, size: tuple[int, int], paths: list[str]
+) -> str:
     own = {"pbm": ("block", "probability"), "mixup": ("alpha",), "cutmix": ("alpha",), "instahide": ()}[case["method"]]
     written = {name: case[name] for name in ("sources", "partners", "include_target", "replacement", *own)}
     if "block" in written:
         written["block"] = "x".join(map(str, case["block"]))
     parameters = ",".join(f'"{name}":{json.dumps(written[name])}' for name in sorted(written))
-    fields = (label, path, str(view), case["method"], f"{size[0]}x{size[1]},{{{parameters}}}")
+    inputs = hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()
+    settings = (
+        '{"background":"#ffffff","channels":3,"codec":{"format":"png","quality":null,"subsampling":null},"fit":"resize",'
+        f'"inputs":"{inputs}","opaque_classes":false,"parameters":{{{parameters}}},"size":[{size[0]},{size[1]}],'
+        f'"targets":{"null" if case["targets"] is None else case["targets"]}}}'
+    )
+    fields = (label, path, str(view), case["method"], settings)
     message = b"".join(len(field.encode()).to_bytes(2, "big") + field.encode() for field in fields)
     digest = hmac.digest(subkey(master, "mixed-id"), message, "sha256")[:16]
     return base64.b32encode(digest).decode().lower().rstrip("=")

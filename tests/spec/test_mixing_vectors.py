@@ -14,6 +14,7 @@ VECTORS = json.loads(FILE.read_text(encoding="utf-8"))
 MASTER = bytes.fromhex(VECTORS["master"])
 SIZE = (VECTORS["height"], VECTORS["width"])
 CLASSES = [(name, count) for name, count in VECTORS["classes"]]
+PATHS = [f"{name}/{k}.png" for k, name in enumerate(name for name, count in CLASSES for _ in range(count))]
 IMAGES = [
     bytes((7 * i + 31 * k * k + 3) % 256 for i in range(SIZE[0] * SIZE[1] * 3))
     for k in range(sum(count for _, count in CLASSES))
@@ -37,7 +38,7 @@ def test_the_text_alone_gives_the_vectors(case):
         first += count
         for number, view in mixing_by_spec.targets(MASTER, case["method"], "photos", name, count, case["targets"]):
             target = members[number]
-            identifier = mixing_by_spec.identifier(MASTER, case, "photos", f"{name}/{target}.png", view, SIZE)
+            identifier = mixing_by_spec.identifier(MASTER, case, "photos", f"{name}/{target}.png", view, SIZE, PATHS)
             pool = members if case["partners"] == "same" else list(range(len(IMAGES)))
             others = [image for image in pool if case["include_target"] or image != target]
             donors = mixing_by_spec.donors(

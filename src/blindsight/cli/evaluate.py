@@ -46,13 +46,13 @@ def evaluate(
 ) -> None:
     """Measure a run: top-1, top-5, confusion matrix, recall and precision of each class.
 
-    DATA must have the protection and the key that the run was trained with; classes are matched by id. A run on mixed
-    images is measured on plain ones; where its classes are opaque, --index says which folder is which. The interval
-    beside top-1 is Wilson's, 95 %.
+    A run on mixed or plain images is measured on plain ones; where its classes are opaque, --index says which folder is
+    which. For a run on encrypted images DATA must have the same protection and key; classes are matched by id. The
+    interval beside top-1 is Wilson's, 95 %.
 
     Example: blindsight evaluate run protected --split test --out run/test.json
 
-    Example: blindsight evaluate run faces --index mixed.owner
+    Example: blindsight evaluate run faces --split test --index mixed.owner
     """
     require_provider("evaluation")
     import json
@@ -148,7 +148,10 @@ def _encrypted(run: "Run", images: list[Path], key: Path) -> "list[np.ndarray]":
     from blindsight.errors import ParameterError
 
     if run.profile.kind != "cipher":
-        raise ParameterError(f"the run was trained on {run.profile.kind} images: no key is needed; leave --key out")
+        trained = "mixed" if run.profile.kind == "mix" else run.profile.kind
+        raise ParameterError(
+            f"the run takes plain images (it was trained on {trained} ones): no key is needed; leave --key out"
+        )
     from blindsight.owner.keyfile import load_keyset
     from blindsight.owner.protect import encrypt_query
 

@@ -44,7 +44,7 @@ app = typer.Typer(
     cls=_Group,
     help="Train and serve image classifiers on images nobody else can see.\n\n"
     "The owner of the images: key, protect, preview, reveal, rotate, mix, mix-report. "
-    "The provider: train, evaluate, predict. "
+    "The provider: augment, train, evaluate, predict. "
     "Begin with: blindsight demo",
     epilog="The protection is visual obfuscation, not cryptography: README.md says what breaks it.",
     no_args_is_help=True,

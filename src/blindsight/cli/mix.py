@@ -1,7 +1,7 @@
 """``blindsight mix``: training images that hide their members among others of their class."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,8 +51,11 @@ def mix(
         ),
     ] = "pbm",
     block: Annotated[
-        str, typer.Option(help="Of pbm: HEIGHTxWIDTH of the blocks in pixels, or one side.", rich_help_panel=METHOD)
-    ] = "96x24",
+        str | None,
+        typer.Option(
+            help="Of pbm: HEIGHTxWIDTH of the blocks in pixels, or one side. \\[default: 96x24]", rich_help_panel=METHOD
+        ),
+    ] = None,
     sources: Annotated[
         int | None,
         typer.Option(
@@ -62,8 +65,9 @@ def mix(
         ),
     ] = None,
     probability: Annotated[
-        float, typer.Option(help="Of pbm: that a block is replaced, 0 to 1.", rich_help_panel=METHOD)
-    ] = 0.5,
+        float | None,
+        typer.Option(help="Of pbm: that a block is replaced, 0 to 1. \\[default: 0.5]", rich_help_panel=METHOD),
+    ] = None,
     targets: Annotated[
         int | None,
         typer.Option(min=1, help="Mixed images a class. \\[default: as many as it has]", rich_help_panel=METHOD),
@@ -91,8 +95,11 @@ def mix(
         ),
     ] = None,
     alpha: Annotated[
-        float, typer.Option(help="Of mixup and cutmix: Beta(alpha, alpha) of the shares.", rich_help_panel=METHOD)
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="Of mixup and cutmix: Beta(alpha, alpha) of the shares. \\[default: 1]", rich_help_panel=METHOD
+        ),
+    ] = None,
     key: Annotated[
         Path | None,
         typer.Option(
@@ -123,7 +130,7 @@ def mix(
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
-    """Mix a training set so that no published image is one of yours as it was. OUT is what you hand over.
+    """Mix a training set, so that its images hide among others of their class. OUT is what you hand over.
 
     Label-based pixel block mixing (pbm) replaces about half of the blocks of each image by the same blocks of other
     images of its class. Ordinary CNNs train on the result, and are tested on plain images: of a folder with splits only
@@ -140,20 +147,17 @@ def mix(
     from blindsight.owner.mixing import MixOptions
     from blindsight.owner.mixing import mix as run
 
-    cells = parse_size(block)
-    if cells is None:
-        raise ParameterError("give the blocks' HEIGHTxWIDTH, such as 96x24")
+    own = {"block": parse_size(block), "probability": probability, "alpha": alpha}
+    given = {name: value for name, value in own.items() if value is not None}
+    _require_own(method, given)
     source, out = source_and_out(photos, out, data, data_root, download)
     options = MixOptions(
         method=method,
-        block=cells,
         sources=sources,
-        probability=probability,
         targets=targets,
         include_target=include_target,
         replacement=replacement,
         partners=partners,
-        alpha=alpha,
         size=parse_size(size),
         fit=fit,
         channels=1 if gray else 3,
@@ -164,6 +168,7 @@ def mix(
         shard_size=choose_shard_size(shard_size, layout),
         label=name,
         max_pixels=max_pixels,
+        **given,
     )
     secret = load_keyset(key).primary if key is not None else None
     with progress_bar("mixing") as progress:
@@ -173,8 +178,22 @@ def mix(
         raise typer.Exit(REJECTED)
 
 
+def _require_own(method: str, given: dict[str, Any]) -> None:
+    """Refuses options of other methods, which would change nothing.
+
+    Raises:
+        ParameterError: naming the method that they belong to.
+    """
+    from blindsight.owner.mixing import METHODS
+
+    for name in given:
+        owners = [other for other, kind in METHODS.items() if name in kind.own_parameters]
+        if method in METHODS and method not in owners:
+            raise ParameterError(f"--{name} is for {' and '.join(owners)}, not for {method}; leave it out")
+
+
 def _print_mixed(report: "MixReport", out: Path, as_json: bool) -> None:
-    from blindsight.owner.exposure import exposure
+    from blindsight.owner.exposure import mixed_exposure
 
     if as_json:
         print_json(
@@ -187,6 +206,8 @@ def _print_mixed(report: "MixReport", out: Path, as_json: bool) -> None:
                 "rejects": [{"path": path, "reason": reason} for path, reason in report.rejects],
                 "left_out": report.left_out,
                 "own_key": report.own_key,
+                "own_share": round(report.own_share, 6),
+                "unchanged": report.unchanged,
                 "bytes": report.bytes,
                 "seconds": round(report.seconds, 3),
             }
@@ -201,7 +222,7 @@ def _print_mixed(report: "MixReport", out: Path, as_json: bool) -> None:
     typer.echo(f"  yours       {report.index}  ({kept}: keep it, do not hand it over)")
     for split, count in sorted(report.left_out.items()):
         typer.echo(f"  left plain  {count} images of {split}: not read, not published; evaluate takes them as they are")
-    typer.echo(f"  exposure    {exposure(report.profile, report.images)}")
+    typer.echo(f"  exposure    {mixed_exposure(report.profile, report.images, report.own_share, report.unchanged)}")
     print_rejects(report.rejects, report.index / "rejects.csv")
 
 

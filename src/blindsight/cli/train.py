@@ -95,7 +95,7 @@ def train(
     resume: Annotated[bool, _o("Go on with an interrupted training in RUN.", MACHINE, "--resume")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a classifier on protected images, without any key.
+    """Train a classifier on encrypted or mixed images, without any key.
 
     DATA is a folder that protect or mix wrote (it has profile.json), or a plain folder CLASS/IMAGE to compare with.
     RUN gets weights, configuration, profile, a model card, the recipe and metrics.csv. The best epoch on the validation

@@ -2,7 +2,7 @@
 
 from blindsight.profile import Profile
 
-__all__ = ["IMAGES_TO_BREAK", "exposure", "images_per_key"]
+__all__ = ["IMAGES_TO_BREAK", "exposure", "images_per_key", "mixed_exposure"]
 
 #: Protected images of one key from which a ciphertext-only attack recovered it in every trial (README, "What it does
 #: not protect against"). For pe the last choice, one of 48 symmetries of the colours, was made by looking at the plain
@@ -29,25 +29,8 @@ def images_per_key(profile: Profile, images: int) -> int:
     return images
 
 
-#: What is left visible by each way of mixing.
-MIXED = {
-    "pbm": "Every published block is a true block of one of your images, at its true place; {own} of each image is its "
-    "own. Large blocks show whole features.",
-    "mixup": "Each image shows two of yours at once, one of them as more than half: people see both.",
-    "cutmix": "Each image is one of yours with a rectangle of another: most of it can be recognised at once.",
-    "instahide": "InstaHide was broken: Carlini et al. (arXiv 2011.05315) recover the private images from "
-    "the published ones.",
-}
-
-
 def exposure(profile: Profile, images: int) -> str:
     """A few sentences for the person who is about to hand the images over."""
-    if profile.kind == "mix":
-        own = 1 - float(profile.parameters.get("probability", 0))
-        return (
-            MIXED.get(profile.scheme or "", "").format(own=f"about {own:.0%}")
-            + " Treat it as obfuscation of who is in the set, not as protection; blindsight mix-report measures it."
-        )
     return _visible(profile) + _shared(profile, images)
 
 
@@ -87,3 +70,33 @@ def _shared(profile: Profile, images: int) -> str:
     text += f"About {known} were enough to recover a key of {profile.scheme} from protected images alone"
     fewer = "" if share >= known else ", and fewer often are"
     return f"{text}{fewer}: treat the pictures as hidden from casual viewing only."
+
+
+#: What is left visible by each way of mixing.
+MIXED = {
+    "pbm": "Every published block is a true block of one of your images, at its true place. ",
+    "mixup": "Each image shows one of yours with another laid over it: where both are strong, people see both. ",
+    "cutmix": "Each image is one of yours with a rectangle of another: most of it can be recognised at once. ",
+    "instahide": "InstaHide was broken: Carlini et al. (arXiv 2011.05315) recover the private images from the "
+    "published ones. ",
+}
+
+
+def mixed_exposure(profile: Profile, images: int, own_share: float, unchanged: int) -> str:
+    """A few sentences for the person who is about to hand a mixed set over.
+
+    Args:
+        profile: of the mixed set.
+        images: how many there are.
+        own_share: share of a mixed image that is its target's own, on average.
+        unchanged: how many are their target as it was.
+    """
+    text = MIXED.get(profile.scheme or "", "")
+    if profile.scheme == "pbm":
+        text += f"On average {own_share:.0%} of an image is its own"
+        # Each of so many mixtures of an image leaves a block of it in its place with that probability.
+        out = 1 - (1 - own_share) ** profile.views
+        text += f", and over its {profile.views} mixtures about {out:.0%} of it. " if profile.views > 1 else ". "
+    if unchanged:
+        text += f"{unchanged} of the {images} are published exactly as they were. "
+    return text + "Treat it as obfuscation of who is in the set, not as protection; blindsight mix-report measures it."

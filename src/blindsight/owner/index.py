@@ -49,7 +49,8 @@ class ImageRecord:
         height: height in pixels of the plain image, upright, before fitting.
         width: its width.
         bytes: size of the protected file, which tells a whole file from a damaged one on resuming.
-        weights: of a mixed image with several classes: class name -> its part, as JSON; else empty.
+        mixture: of a mixed image, as JSON: ``own``, the share of its target, and ``classes``, class name -> its part;
+            else empty.
     """
 
     file: str
@@ -61,7 +62,7 @@ class ImageRecord:
     height: int
     width: int
     bytes: int
-    weights: str = ""
+    mixture: str = ""
 
 
 class Index:
@@ -191,7 +192,7 @@ class Index:
 def _record(row: dict[str, str]) -> ImageRecord:
     view, height, width, size = (int(row[name]) for name in ("view", "height", "width", "bytes"))
     text = {name: row[name] for name in ("file", "id", "split", "class_name", "path")}
-    return ImageRecord(**text, view=view, height=height, width=width, bytes=size, weights=row["weights"])
+    return ImageRecord(**text, view=view, height=height, width=width, bytes=size, mixture=row["mixture"])
 
 
 def digest(records: Iterable[ImageRecord]) -> str:

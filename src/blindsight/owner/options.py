@@ -6,11 +6,12 @@ from typing import Any
 
 from blindsight.errors import ParameterError, ProfileError
 from blindsight.images import DEFAULT_MAX_PIXELS, check_codec, check_size
+from blindsight.labels import LABELS_NAME
 from blindsight.owner.ciphers import create_cipher
 from blindsight.owner.ids import class_id
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.sources._base import SPLITS
-from blindsight.profile import Codec, Profile, Scalar
+from blindsight.profile import PROFILE_NAME, Codec, Profile, Scalar
 
 __all__ = ["OutputOptions", "ProtectOptions", "build_profile", "check_output", "class_ids", "output_profile"]
 
@@ -179,6 +180,8 @@ def class_ids(key: SecretKey, names: list[str], opaque: bool) -> dict[str, str]:
     for name in names:
         if not name or name[0] == "." or len(name.encode()) > 200 or re.search(r'[\x00-\x1f\x7f/\\<>:"|?*]', name):
             raise ParameterError(f"class {name!a} cannot be a folder name; rename it or use opaque class ids")
+        if name.lower() in (PROFILE_NAME, LABELS_NAME):
+            raise ParameterError(f"class '{name}' has the name of a file of the set; rename it or use opaque class ids")
         if name.lower() in SPLITS:  # nobody could tell its folder from a split's
             raise ParameterError(f"class '{name}' has the name of a split; rename it or use opaque class ids")
     return {name: name for name in names}

@@ -133,6 +133,8 @@ def protect(
         for item in source.items
         for view in range(profile.views if item.split in (None, "train") else 1)
     ]
+    # In the order of ids: in that of paths, the times of the files would tell which image came after which.
+    samples.sort(key=lambda sample: (sample.split or "", sample.class_id or "", sample.id))
     with Job(out, index, description, resume=resume, inputs=getattr(source, "root", None)) as job:
         tasks = layout_tasks(samples, profile, key, options.shard_size)
         work = layout_work(_worker(source, profile, key, options.max_pixels), profile)

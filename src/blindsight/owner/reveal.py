@@ -58,7 +58,9 @@ def cipher_profile(folder: Path) -> Profile:
     if profile is None:
         raise ProfileError(f"{folder} has no {PROFILE_NAME}; give the folder that protect wrote")
     if profile.kind != "cipher":
-        raise ProfileError(f"{folder} is of kind '{profile.kind}', which no key undoes; reveal works on ciphers")
+        raise ProfileError(
+            f"{folder} is of kind '{profile.kind}', which no key undoes; reveal and rotate work on what protect wrote"
+        )
     return profile
 
 

@@ -51,7 +51,8 @@ def check_compatible(
     if profile.kind == "cipher" and (mean, std) != (0.5, 0.5):
         raise ParameterError(
             f"mean {mean:g} and std {std:g} cannot be used on enciphered images: a negated block, 255 - x, is the same "
-            f"block with its sign changed with mean 0.5 and std 0.5 only; leave --mean and --std out"
+            f"block with its sign changed with mean 0.5 and std 0.5 only; leave --mean and --std out, or add them "
+            f"as 0.5 where the recipe has others"
         )
     if profile.size is not None and tuple(profile.size) != tuple(size) and profile.kind == "cipher":
         raise IncompatibleModelError(

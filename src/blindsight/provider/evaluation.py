@@ -89,6 +89,11 @@ def evaluate(
     if split is None and folder.splits:
         split = next((name for name in ("test", "val") if name in folder.splits), None)
         if split is None:
+            if run.profile.kind == "mix" and folder.profile.kind == "mix":
+                raise ParameterError(
+                    f"{data} is mixed, and a run on mixed images is measured on plain ones; give a plain folder with a "
+                    f"test split"
+                )
             raise ParameterError(f"{data} has only a train split; give --split train to evaluate on it")
     if split is not None and not folder.splits:
         raise ParameterError(

@@ -254,7 +254,7 @@ def _unknown(what: str, index: dict[str, int]) -> ProfileMismatchError:
     known = ", ".join(list(index)[:5]) + (", …" if len(index) > 5 else "")
     return ProfileMismatchError(
         f"{what} is none of the {len(index)} known classes ({known}); "
-        f"classes are matched by id: protect both sets with one key, or remove the folder"
+        f"classes are matched by id: protect or mix both sets with one key, or remove the folder"
     )
 
 

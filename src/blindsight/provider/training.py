@@ -217,8 +217,12 @@ def _headline(config: TrainConfig, profile: Profile, module: ProtectedDataModule
         f"{config.model} ({millions:.2f} M parameters) on {len(module.dataset('train')):,} images of "
         f"{len(profile.classes)} classes, {profile.summary()}; {len(module.dataset('val')):,} for validation"
     )
-    if profile.kind != "plain":
+    if profile.kind == "cipher":
         text += "\nThe images are hidden from view, not enciphered: the protection is visual obfuscation."
+    elif profile.kind == "mix":
+        text += (
+            "\nThe images are made of pieces of private ones: mixing obscures whose they are, and hides nothing else."
+        )
     return text
 
 

@@ -252,4 +252,90 @@ def test_memory_stays_flat_in_the_number_of_images(tmp_path):
     for target in mixer.targets:
         mixer.make(target)
         assert mixer._cache._total <= limit
-        assert len(mixer._cache._held) <= 20
+        assert len(mixer._cache._kept) <= 20
+
+
+def test_images_that_the_draw_left_as_they_were_are_counted(photos, tmp_path):
+    options = replace(SMALL, block=(16, 24), sources=1)  # one block an image: the target, or its donor whole
+    report = mix(open_source(photos), tmp_path / "mixed", KEY, options)
+    mixer, targets = open_mixer(open_source(photos), tmp_path / "mixed", key=KEY)
+    same = sum((mixer.make(t).pixels == mixer.pixels(t.item)).all() for t in targets.values())
+    assert 0 < report.unchanged == same < 11
+    assert report.own_share == pytest.approx(same / 11)
+    assert mix(open_source(photos), tmp_path / "none", KEY, replace(SMALL, sources=0)).unchanged == 11
+
+
+def test_a_set_published_again_with_anything_changed_shares_no_id_and_no_draw(photos, tmp_path):
+    changes = [{}, {"channels": 1}, {"fit": "crop"}, {"opaque_classes": True}, {"targets": 11}, {"probability": 0.6},
+               {"codec": Codec(format="webp")}, {"background": "#000000"}]  # fmt: skip
+    sets = [mix(open_source(photos), tmp_path / str(n), KEY, replace(SMALL, **c)) for n, c in enumerate(changes)]
+    write_image(photos / "train/class0/new.png")
+    sets.append(mix(open_source(photos), tmp_path / "more", KEY, SMALL))
+    ids = [record.id for report in sets for record in Index(report.index).images()]
+    assert len(ids) == len(set(ids))
+
+
+def test_files_are_written_in_the_order_of_their_ids(photos, tmp_path):
+    """Else their times would tell which of two images comes after which in the owner's folder."""
+    mix(open_source(photos), tmp_path / "mixed", KEY, SMALL, workers=1)
+    for folder in (tmp_path / "mixed/train").iterdir():
+        times = [path.stat().st_mtime_ns for path in sorted(folder.iterdir())]
+        assert times == sorted(times)
+
+
+@pytest.mark.parametrize("part", ["", "train"])
+def test_what_is_mixed_already_is_refused(photos, tmp_path, part):
+    mix(open_source(photos), tmp_path / "mixed", KEY, SMALL)
+    text = refused(ParameterError, open_source, tmp_path / "mixed" / part)
+    assert "are protected already (pbm, 16x24 RGB, png); give the plain ones" in text
+
+
+def test_a_set_without_classes_is_refused(tmp_path):
+    write_image(tmp_path / "flat/1.png")
+    assert "has no classes" in refused(ParameterError, mix, open_source(tmp_path / "flat"), tmp_path / "m", KEY, SMALL)
+
+
+def test_an_index_of_another_run_is_refused(photos, tmp_path):
+    mix(open_source(photos), tmp_path / "mixed", KEY, SMALL)
+    mix(open_source(photos), tmp_path / "other", KEY, replace(SMALL, sources=2))
+    text = refused(
+        OutputError, open_mixer, open_source(photos), tmp_path / "mixed", index=tmp_path / "other.owner", key=KEY
+    )
+    assert "is the index of another run" in text
+
+
+def test_a_key_that_another_run_has_just_left_is_not_mistaken_for_ours(photos, tmp_path, monkeypatch):
+    from blindsight.owner.keyfile import create_keyfile
+    from blindsight.owner.keyset import Keyset
+
+    real = run._run_key
+
+    def meanwhile(index, resume):
+        key = real(index, resume)
+        index.mkdir()
+        (index / "lock").touch()
+        create_keyfile(index / "run.key", Keyset.new(OTHER))
+        return key
+
+    monkeypatch.setattr(run, "_run_key", meanwhile)
+    text = refused(OutputError, mix, open_source(photos), tmp_path / "mixed", None, SMALL)
+    assert "another run has just left its key" in text
+    assert not (tmp_path / "mixed").exists()
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "profile.json"])
+def test_classes_with_the_name_of_a_file_of_the_set_are_refused(tmp_path, name):
+    for i in range(4):
+        write_image(tmp_path / f"photos/train/{name}/{i}.png")
+    text = refused(ParameterError, mix, open_source(tmp_path / "photos"), tmp_path / "mixed", KEY, SMALL)
+    assert f"class '{name}' has the name of a file of the set" in text
+
+
+def test_unreadable_images_do_not_make_memory_grow(tmp_path):
+    """A remembered failure holds no image: the traceback of each raise is its own."""
+    photos = photo_tree(tmp_path / "photos", (30,), ("train",))
+    for i in range(10):
+        (photos / f"train/class0/bad{i}.png").write_bytes(b"no image")
+    report = mix(open_source(photos), tmp_path / "mixed", KEY, replace(SMALL, sources=5, targets=80))
+    assert report.images == 60
+    assert len(report.rejects) == 10

@@ -203,7 +203,7 @@ def test_too_few_readable_donors_reject_the_image(tmp_path):
     root = photo_tree(tmp_path / "p", (4, 4), ("train",))
     (root / "train/class0/3.png").write_bytes(b"no image")
     mixer = Mixer(open_source(root), MixOptions(size=(8, 8), block=(4, 4), sources=3), KEY)
-    text = refused(ImageError, mixer.make, mixer.targets[0])
+    text = refused(ImageError, mixer.make, next(t for t in mixer.targets if t.item.path == "train/class0/0.png"))
     assert text == "train/class0/0.png: only 2 of the 3 donors that it needs can be read"
 
 
@@ -221,9 +221,11 @@ def test_mixed_sizes_and_modes_are_fitted_as_protect_does(tmp_path, channels):
     ("options", "text"),
     [
         ({"method": "pmb"}, "unknown mixing method 'pmb'; did you mean pbm?"),
-        ({"block": (5, 4)}, "blocks of 5x4 (height x width) do not tile images of 12x16: height 5 does not divide 12; "
-            "the nearest that does is 4"),
-        ({"block": (4, 0)}, "width 0 does not divide 16; the nearest that does is 1"),
+        ({"block": (5, 4)}, "blocks of 5x4 (height x width) do not tile images of 12x16; 4x4 do"),
+        ({"block": (4, 0)}, "do not tile images of 12x16; 4x1 do"),
+        ({"block": (96, 24)}, "do not tile images of 12x16; 6x2 do"),
+        ({"method": "mixup", "replacement": True}, "replacement has no meaning for mixup, which has one donor"),
+        ({"method": "cutmix", "include_target": True}, "include_target has no meaning for cutmix"),
         ({"probability": 1.2}, "probability is that of a block to be replaced, 0 to 1; got 1.2"),
         ({"sources": -1}, "sources must be at least 0 for pbm, got -1"),
         ({"method": "instahide", "sources": 0}, "sources must be at least 1 for instahide, got 0"),

@@ -89,6 +89,8 @@ class Mixer:
         self.items = [item for item in source.items if item.split == self.split]
         if not self.items:
             raise ParameterError(f"{source.label} has no train split, only {', '.join(sorted(map(str, splits)))}")
+        if all(item.label is None for item in self.items):
+            raise ParameterError(f"{source.label} has no classes, and images are mixed by class; expected CLASS/IMAGE")
         #: Class -> its images, in the order of their paths: what donors are numbered by.
         self.members: dict[str | None, list[Item]] = defaultdict(list)
         for item in self.items:
@@ -99,6 +101,7 @@ class Mixer:
             self._read, lambda pixels: pixels.nbytes, cache_bytes
         )
         self._check_classes()
+        self._settings = settings(options, self.size, (item.path for item in self.items))
         self.targets = [target for label in sorted(self.members, key=str) for target in self._targets(label)]
 
     def with_options(self, *, cold: bool = False, **changes: Any) -> "Mixer":
@@ -214,11 +217,10 @@ class Mixer:
         if rest:
             order = self._stream("targets", self._label, label or "", str(len(members))).permutation(len(members))
             chosen += [(members[i], rounds) for i in sorted(order[:rest].tolist())]
-        what = (self.options.method, settings(self.options, self.size))
-        return [
-            Target(item, view, mixed_id(self._key, self._label, item.path, view, *what))
-            for item, view in sorted(chosen)
-        ]
+        what = (self.options.method, self._settings)
+        made = [Target(item, view, mixed_id(self._key, self._label, item.path, view, *what)) for item, view in chosen]
+        # In the order of ids: in that of paths, the times of the files would tell which came after which.
+        return sorted(made, key=lambda target: target.id)
 
     def _check_classes(self) -> None:
         """A class must hold the donors, and the target itself unless that may be one of them."""

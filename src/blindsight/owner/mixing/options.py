@@ -1,6 +1,8 @@
 """How a data set is to be mixed, and the profile that this gives."""
 
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -136,6 +138,10 @@ def check_mix(options: MixOptions, size: tuple[int, int]) -> None:
     if options.sources is not None and options.sources != method.sources and not method.any_sources:
         raise ParameterError(f"{options.method} has {method.sources} donor an image, got sources {options.sources}")
     least = 0 if options.method == "pbm" else 1
+    if not method.any_sources:
+        for name in ("include_target", "replacement"):
+            if getattr(options, name):
+                raise ParameterError(f"{name} has no meaning for {options.method}, which has one donor; leave it out")
     if options.donors < least:
         raise ParameterError(f"sources must be at least {least} for {options.method}, got {options.donors}")
     if not 0 <= options.probability <= 1:
@@ -156,13 +162,18 @@ def check_mix(options: MixOptions, size: tuple[int, int]) -> None:
 
 
 def _check_block(block: tuple[int, int], size: tuple[int, int]) -> None:
-    for what, side, whole in zip(("height", "width"), block, size, strict=True):
-        if side < 1 or whole % side:
-            near = min((n for n in range(1, whole + 1) if whole % n == 0), key=lambda n: abs(n - side))
-            raise ParameterError(
-                f"blocks of {block[0]}x{block[1]} (height x width) do not tile images of {size[0]}x{size[1]}: "
-                f"{what} {side} does not divide {whole}; the nearest that does is {near}"
-            )
+    if all(side >= 1 and whole % side == 0 for side, whole in zip(block, size, strict=True)):
+        return
+    # The paper's blocks are meant for its images of 192x192: as large a part of others is what comes nearest.
+    meant = [side * whole / 192 if block == (96, 24) else side for side, whole in zip(block, size, strict=True)]
+    near = [
+        min((n for n in range(1, whole + 1) if whole % n == 0), key=lambda n: abs(n - side))
+        for side, whole in zip(meant, size, strict=True)
+    ]
+    raise ParameterError(
+        f"blocks of {block[0]}x{block[1]} (height x width) do not tile images of {size[0]}x{size[1]}; "
+        f"{near[0]}x{near[1]} do"
+    )
 
 
 def mixing_parameters(options: MixOptions) -> dict[str, Scalar]:
@@ -180,10 +191,28 @@ def mixing_parameters(options: MixOptions) -> dict[str, Scalar]:
     return parameters
 
 
-def settings(options: MixOptions, size: tuple[int, int]) -> str:
-    """The size and the public parameters as one text, which is part of every id (``spec/mixing.md``, section 1)."""
-    parameters = json.dumps(mixing_parameters(options), sort_keys=True, separators=(",", ":"))
-    return f"{size[0]}x{size[1]},{parameters}"
+def settings(options: MixOptions, size: tuple[int, int], paths: Iterable[str]) -> str:
+    """Everything that decides a mixed set but the pixels and the key, as one text: part of every id.
+
+    So a set that is published again with anything changed has other ids and other draws (``spec/mixing.md``).
+
+    Args:
+        options: what to do.
+        size: (height, width) of the mixed images.
+        paths: of all images that are mixed, in their order.
+    """
+    given = {
+        "background": options.background.lower(),
+        "channels": options.channels,
+        "codec": options.codec.model_dump(mode="json"),
+        "fit": options.fit or "resize",
+        "inputs": hashlib.sha256("\n".join(paths).encode()).hexdigest(),
+        "opaque_classes": options.opaque_classes,
+        "parameters": mixing_parameters(options),
+        "size": list(size),
+        "targets": options.targets,
+    }
+    return json.dumps(given, sort_keys=True, separators=(",", ":"))
 
 
 def mix_profile(options: MixOptions, size: tuple[int, int], ids: dict[str, str], views: int) -> Profile:

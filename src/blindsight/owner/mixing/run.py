@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import PIL
 
 from blindsight.errors import ImageError, OutputError, ParameterError, ProfileError, WrongKeyError
 from blindsight.images import codec_versions, encode_image
 from blindsight.labels import LABELS_NAME, labels_csv
 from blindsight.owner._inputs import fingerprint
-from blindsight.owner._job import Job, Progress, Task
+from blindsight.owner._job import Job, Progress, Task, no_space_means
 from blindsight.owner._journal import Batch, Made
 from blindsight.owner._layout import Sample, layout_tasks, layout_work
 from blindsight.owner.index import ImageRecord, Index, default_index
@@ -46,6 +47,8 @@ class MixReport:
         rejects: (path, reason) of inputs that could not be mixed in.
         left_out: split -> images of it that were neither read nor published: tests are on plain images.
         own_key: True where the run's key was made for it and lies in the index.
+        own_share: share of a mixed image that is its target's own, on average.
+        unchanged: how many are their target as it was, since the draw left nothing to be mixed in.
         bytes: size of the mixed images.
         seconds: wall time of this run.
     """
@@ -57,6 +60,8 @@ class MixReport:
     rejects: list[tuple[str, str]]
     left_out: dict[str, int]
     own_key: bool
+    own_share: float
+    unchanged: int
     bytes: int
     seconds: float
 
@@ -119,8 +124,8 @@ def mix(
     ]
 
     def keep_key(folder: Path) -> None:
-        if own_key and not (folder / RUN_KEY).exists():
-            create_keyfile(folder / RUN_KEY, Keyset.new(secret, label="mixing run"))
+        if own_key:
+            _keep(secret, folder / RUN_KEY)
 
     job = Job(out, index, description, resume=resume, inputs=getattr(source, "root", None), prepare=keep_key)
     with job:
@@ -132,9 +137,12 @@ def mix(
         # An unreadable donor is met again by every image that draws it.
         rejects = sorted({*outcome.rejects, *source.rejects})
         outcome = type(outcome)(outcome.records, rejects, outcome.resumed)
+        mixtures = [json.loads(record.mixture) for record in outcome.records]
         if options.soft_labels and ids:
-            rows = {r.file: {ids[name]: w for name, w in json.loads(r.weights).items()} for r in outcome.records}
-            job.place(LABELS_NAME, labels_csv(rows).encode())
+            pairs = zip(outcome.records, mixtures, strict=True)
+            rows = {record.file: {ids[n]: w for n, w in m["classes"].items()} for record, m in pairs}
+            with no_space_means(out):
+                job.place(LABELS_NAME, labels_csv(rows).encode())
         job.finish(outcome, {identifier: name for name, identifier in ids.items()}, profile)
     return MixReport(
         profile,
@@ -144,6 +152,8 @@ def mix(
         rejects,
         dict(Counter(item.split or "" for item in source.items if item.split != mixer.split)),
         own_key,
+        float(np.mean([m["own"] for m in mixtures])),
+        sum(m["own"] == 1 for m in mixtures),
         sum(record.bytes for record in outcome.records),
         time.monotonic() - started,
     )
@@ -178,17 +188,20 @@ def open_mixer(
     kept = index / RUN_KEY
     if key is None:
         if not kept.exists():
-            raise OutputError(f"{index} holds no key: the set was mixed with --key; give that one")
+            raise OutputError(f"{index} holds no key: the set was mixed with --key FILE; give the same")
         key = load_keyset(kept).primary
     if key.id != run.get("key"):
-        raise WrongKeyError(f"{mixed} was mixed with key {run.get('key')}, not with {key.id}; give that one")
+        what = "its own key lies in the index: give none" if kept.exists() else "give that one"
+        raise WrongKeyError(f"{mixed} was mixed with key {run.get('key')}, not with {key.id}; {what}")
+    if run.get("profile") != profile.model_dump(mode="json"):
+        raise OutputError(f"{index} is the index of another run than {mixed}, or its profile was changed; give its own")
     options = from_json(run, profile)
     mixer = Mixer(source, options, key)
-    now = fingerprint(source, mixer.items)
-    if now != run.get("inputs"):
+    then, now = str(run.get("inputs")), fingerprint(source, mixer.items)
+    if now != then:
         raise ParameterError(
             f"{mixed} was not mixed from these images, or they have changed since (names, sizes or times): "
-            f"{run.get('inputs')} then, {now} now; give the folder that was mixed"
+            f"{then.partition(',')[0]} then, {now.partition(',')[0]} now; give the folder that was mixed"
         )
     return mixer, {target.id: target for target in mixer.targets}
 
@@ -200,6 +213,22 @@ def _run_key(index: Path, resume: bool) -> SecretKey:
     if resume and (index / "job.json").exists():
         raise OutputError(f"the run of {index} was begun with a key of yours; give the same --key to resume it")
     return SecretKey.generate()
+
+
+def _keep(key: SecretKey, path: Path) -> None:
+    """Writes the run's key whole or not at all; another run may have begun and died here since ours was chosen.
+
+    Raises:
+        OutputError: the key that lies there is another.
+    """
+    if path.exists():
+        if load_keyset(path).primary != key:
+            raise OutputError(f"another run has just left its key in {path.parent}; run the command again")
+        return
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    create_keyfile(temporary, Keyset.new(key, label="mixing run"))
+    temporary.replace(path)
 
 
 def _worker(mixer: Mixer, profile: Profile) -> Callable[[Task], tuple[bytes, Made]]:
@@ -220,7 +249,7 @@ def _worker(mixer: Mixer, profile: Profile) -> Callable[[Task], tuple[bytes, Mad
             height=mixer.size[0],
             width=mixer.size[1],
             bytes=len(encoded),
-            weights=json.dumps(_class_weights(target, mixture)) if mixer.options.soft_labels else "",
+            mixture=json.dumps({"own": mixture.weights[0], "classes": _class_weights(target, mixture)}),
         )
         return encoded, Batch([record], mixture.unreadable, len(encoded)) if mixture.unreadable else record
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from blindsight.errors import ParameterError
+from blindsight.errors import ParameterError, ProfileError
 from blindsight.owner.sources._base import Item, Source
 from blindsight.owner.sources._csv import CsvSource
 from blindsight.owner.sources._folder import FolderSource
 from blindsight.owner.sources._npz import NpzSource
 from blindsight.owner.sources._torchvision import TorchvisionSource, list_torchvision
+from blindsight.profile import PROFILE_NAME, SPLITS, Profile
 
 __all__ = [
     "CsvSource",
@@ -30,11 +31,11 @@ def open_source(name: str | Path, *, root: Path | None = None, download: bool = 
         download: let torchvision download what is not there.
 
     Raises:
-        ParameterError: no such file, folder or data set.
+        ParameterError: no such file, folder or data set, or a folder of images that are protected already.
     """
     path = Path(name)
     if path.is_dir():
-        return FolderSource(path)
+        return _folder(path)
     if path.suffix.lower() == ".csv":
         return CsvSource(path)
     if path.suffix.lower() == ".npz":
@@ -46,3 +47,18 @@ def open_source(name: str | Path, *, root: Path | None = None, download: bool = 
     raise ParameterError(
         f"no folder or file {name}, and no data set of that name; data sets by name: {', '.join(list_torchvision())}"
     )
+
+
+def _folder(root: Path) -> FolderSource:
+    """A folder of plain images: encrypting or mixing what is encrypted or mixed already is a mistake, never a wish."""
+    whole = root.resolve()
+    described = whole.parent if whole.name.lower() in SPLITS and not (root / PROFILE_NAME).exists() else whole
+    source = FolderSource(root)
+    try:
+        profile = Profile.from_json((described / PROFILE_NAME).read_bytes())
+    except (OSError, ProfileError):  # none, or a file of somebody else's with that name
+        return source
+    if profile.kind != "plain":
+        raise ParameterError(f"the images of {root} are protected already ({profile.summary()}); give the plain ones")
+    source.rejects = [reject for reject in source.rejects if reject[0] != PROFILE_NAME]
+    return source
