@@ -45,8 +45,8 @@ class SubNetworks(nn.Module):
         for _ in range(times):
             v = F.normalize(torch.einsum("bwi,bw->bi", weight, u), dim=1)
             u = F.normalize(torch.einsum("bwi,bi->bw", weight, v), dim=1)
-        # New tensors: the old ones may still be needed by a backward pass.
-        self.u, self.v = u, v
+        self.u.copy_(u)
+        self.v.copy_(v)
 
     def normalised_weight(self) -> Tensor:
         """The weights (blocks, width, C * side**2), each block's with a largest singular value of about 1."""
