@@ -15,7 +15,8 @@ from torch.nn import functional as F  # noqa: E402
 
 from blindsight.errors import IncompatibleModelError, ParameterError, UnknownNameError  # noqa: E402
 from blindsight.nets import create_model, list_presets  # noqa: E402
-from blindsight.nets.adaptation import AdaptedNet, BlockAdaptation, ELEAdaptation, ThinBlockAdaptation  # noqa: E402
+from blindsight.nets.adaptation import AdaptedNet  # noqa: E402
+from blindsight.nets.adapters import BlockAdaptation, ELEAdaptation, ThinBlockAdaptation  # noqa: E402
 from blindsight.nets.factory import built_for, patch_size  # noqa: E402
 from blindsight.nets.regularisation import l1_minus_l2, regularisation, smoothness  # noqa: E402
 from blindsight.nets.runs import load_run, save_run  # noqa: E402
