@@ -92,3 +92,23 @@ def test_unknown_optimiser_is_named() -> None:
 def test_convolutional_networks_want_channels_last() -> None:
     assert not wants_channels_last(nn.Sequential(nn.Conv2d(3, 4, 4)))
     assert wants_channels_last(nn.Sequential(nn.Conv2d(3, 4, 4), nn.Conv2d(4, 4, 1)))
+
+
+class Asking(nn.Linear):
+    def regularisation(self) -> torch.Tensor:
+        return 0.5 * self.weight.square().sum()
+
+
+def test_what_the_network_asks_for_is_in_the_loss() -> None:
+    images, labels = torch.randint(0, 256, (4, 3, 4, 4), dtype=torch.uint8), torch.arange(4)
+    losses = {}
+    for kind in (nn.Linear, Asking):
+        torch.manual_seed(0)
+        layer = kind(3 * 4 * 4, 5)
+        classifier = Classifier(nn.Sequential(nn.Flatten(), layer), TrainConfig(), 5, 1, 10)
+        losses[kind] = classifier.training_step((images, labels), 1)
+        losses[kind].backward()
+    penalty = 0.5 * layer.weight.detach().square().sum()
+    torch.testing.assert_close(losses[Asking] - losses[nn.Linear], penalty)
+    assert classifier._losses is not None
+    torch.testing.assert_close(classifier._losses, losses[Asking].detach())

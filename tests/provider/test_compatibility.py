@@ -92,3 +92,58 @@ def test_other_sizes_are_refused() -> None:
         check_compatible(model, of(4, 64), (32, 32))
     with pytest.raises(IncompatibleModelError, match="is built for 32x32 and the images are 64x64"):
         check_compatible(model, of(4, 64), (64, 64))
+
+
+PYRAMID = {"backbone": "pyramidnet_micro_shakedrop", "depth": 8, "alpha": 6}
+VIT = {"backbone": "vit_micro_patch8_64", "embed_dim": 32, "depth": 1, "num_heads": 2}
+
+
+def adapted(name: str, profile: Profile, size: tuple[int, int], **arguments: object) -> list[str]:
+    model = create_model(name, num_classes=3, img_size=size, **{**PYRAMID, **arguments})
+    return check_compatible(model, profile, size, name=name)
+
+
+@pytest.mark.parametrize("name", ["ele_adaptnet", "le_adaptnet", "le_adaptnet_madono"])
+def test_adaptation_networks_are_made_for_blocks(name: str) -> None:
+    """No word of patches or isotropic networks: a CNN, or patches of another size, behind one is as it should be."""
+    assert adapted(name, of(4, 16), (16, 16)) == []
+    assert adapted(name, of(8, 16), (16, 16), block_size=8) == []
+    vit = create_model(name, num_classes=3, img_size=(16, 16), **VIT)
+    assert check_compatible(vit, of(4, 16), (16, 16)) == []
+    assert adapted(name, Profile(kind="plain", size=(16, 16), classes=("a", "b", "c")), (16, 16)) == []
+
+
+@pytest.mark.parametrize("block", [2, 8])
+def test_adaptation_to_other_blocks_is_warned_of(block: int) -> None:
+    (warning,) = adapted("le_adaptnet", of(block, 16), (16, 16))
+    assert warning == (
+        f"le_adaptnet adapts blocks of 4x4 and the encrypted blocks are {block}x{block}; it is made for equal ones: "
+        f"give it block_size {block} (model_args)"
+    )
+
+
+def test_adaptation_that_straddles_blocks_is_refused() -> None:
+    with pytest.raises(
+        IncompatibleModelError, match=r"4x4, which straddle the encrypted blocks of 6x6; .* block_size 6"
+    ):
+        adapted("ele_adaptnet", of(6, 24), (24, 24))
+
+
+def test_adaptation_of_pixels() -> None:
+    pe = cipher_profile(scheme="pe", block_size=4, size=(16, 16))
+    assert adapted("pe_adaptnet", pe, (16, 16)) == []
+    (warning,) = adapted("pe_adaptnet", of(4, 16), (16, 16))
+    assert "pe_adaptnet adapts single pixels, and etc works on blocks of 4x4" in warning
+
+
+@pytest.mark.parametrize("name", ["le_adaptnet", "convmixer_128_4_patch4_32_apm"])
+def test_networks_for_one_size_refuse_another(name: str) -> None:
+    model = create_model(name, num_classes=3, img_size=(16, 16), **(PYRAMID if name == "le_adaptnet" else {"dim": 8}))
+    with pytest.raises(IncompatibleModelError, match="is built for 16x16 and the images are 32x32"):
+        check_compatible(model, of(4, 32), (32, 32))
+
+
+def test_the_permuted_convmixer_fits_as_a_convmixer_does() -> None:
+    assert check("convmixer_128_4_patch4_32_apm", of(4, 32), (32, 32)) == []
+    (warning,) = check("convmixer_128_4_patch4_32_apm", of(8, 32), (32, 32))
+    assert "smaller than the encrypted blocks of 8x8" in warning

@@ -10,14 +10,16 @@ from timm.models import is_model, list_models, load_state_dict
 from torch import nn
 
 from blindsight.errors import BlindsightError, CorruptDataError, ParameterError, UnknownNameError
-from blindsight.nets import cnn, convmixer, vit
+from blindsight.nets import adaptation, cnn, convmixer, convmixer_permuted, pyramidnet, vit
 
-__all__ = ["create_model", "list_presets", "patch_size", "preset_for"]
+__all__ = ["built_for", "create_model", "list_presets", "patch_size", "preset_for", "takes_img_size"]
+
+MODULES = (adaptation, cnn, convmixer, convmixer_permuted, pyramidnet, vit)
 
 
 def list_presets() -> list[str]:
     """Names of the presets of this package, sorted."""
-    return sorted(n for module in (cnn, convmixer, vit) for n in module.__all__ if n.islower())
+    return sorted(n for module in MODULES for n in module.__all__ if n.islower())
 
 
 def create_model(
@@ -52,8 +54,7 @@ def create_model(
     if not is_model(base):
         raise UnknownNameError.of("model", name, list_models())
     arguments: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_chans, **model_args}
-    fixed = img_size is not None and bool(getattr(timm.get_pretrained_cfg(base), "fixed_input_size", False))
-    if fixed:
+    if img_size is not None and takes_img_size(base):
         arguments["img_size"] = img_size
     if checkpoint is not None:
         arguments["pretrained_cfg_overlay"] = _source(base, checkpoint, arguments)
@@ -62,6 +63,8 @@ def create_model(
     logging.getLogger("timm").setLevel(logging.ERROR)
     try:
         model = timm.create_model(name, pretrained=load, **arguments)
+    except BlindsightError:
+        raise  # one of our own networks says best itself what is wrong
     except TypeError as error:
         raise ParameterError(f"model {name} does not take these arguments: {error}") from None
     except Exception as error:
@@ -102,6 +105,20 @@ def _source(name: str, checkpoint: Path, arguments: dict[str, Any]) -> dict[str,
     return {"state_dict": state, "custom_load": False, "num_classes": arguments["num_classes"]}
 
 
+def takes_img_size(name: str) -> bool:
+    """Whether a model is built for one size of images, and so has to be told which."""
+    return bool(getattr(timm.get_pretrained_cfg(name.split(".")[0]), "fixed_input_size", False))
+
+
+def built_for(model: nn.Module) -> tuple[int, int] | None:
+    """(height, width) of the only images a model takes; None where it takes any, or does not say."""
+    for part in (getattr(model, "patch_embed", None), model):
+        size = getattr(part, "img_size", None)
+        if isinstance(size, (tuple, list)):
+            return (int(size[0]), int(size[1]))
+    return None
+
+
 def patch_size(model: nn.Module) -> tuple[int, int] | None:
     """(height, width) of the patches a model cuts its input into; None where it does not cut at all.
 
@@ -128,7 +145,7 @@ def patch_size(model: nn.Module) -> tuple[int, int] | None:
 def preset_for(block_size: int, size: tuple[int, int] | None) -> list[str]:
     """Presets whose patch is the block or divides it, made for the nearest image side; at most four, best fit first.
 
-    Presets without patches (the CNNs) are never among them.
+    Presets without patches (the CNNs) are never among them, nor are networks that are made for scrambled blocks.
     """
     scored: list[tuple[int, int, str]] = []
     for name in list_presets():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blindsight.errors import BlindsightError, UnknownNameError
+from blindsight.nets.regularisation import regularisation
 from blindsight.provider import augment
 from blindsight.provider.recipe import TrainConfig
 
@@ -72,6 +73,8 @@ class Classifier(pl.LightningModule):
     Everything random is drawn from (seed, step) or (seed, epoch), so a training resumed after an epoch goes on exactly
     as if it had never stopped.
 
+    The loss is the cross-entropy, and besides what the network asks for (:mod:`blindsight.nets.regularisation`).
+
     Args:
         model: the network; takes normalised floats.
         config: the recipe.
@@ -117,6 +120,9 @@ class Classifier(pl.LightningModule):
         loss = self._loss(logits, labels)
         if partner is not None:
             loss = loss * lam + self._loss(logits, labels[partner]) * (1 - lam)
+        penalty = regularisation(self.model)
+        if penalty is not None:
+            loss = loss + penalty
         detached = loss.detach().float()
         self._losses = detached if self._losses is None else self._losses + detached
         self._steps += 1

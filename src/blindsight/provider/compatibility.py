@@ -26,6 +26,8 @@ def check_compatible(
     patch of several blocks sees blocks that the key has brought together from anywhere. One that neither divides nor
     is divided straddles blocks, and then no position of the patch grid means the same thing twice.
 
+    An adaptation network is made for blocks of one size, or for single pixels, whatever stands behind it.
+
     Args:
         model: a timm network.
         profile: the protection of the images.
@@ -42,7 +44,8 @@ def check_compatible(
         IncompatibleModelError: the patches do not fit the blocks or the image, or the network takes another size.
         ParameterError: enciphered images are to be normalised otherwise than with 0.5 and 0.5.
     """
-    from blindsight.nets.factory import patch_size, preset_for
+    from blindsight.nets.adaptation import AdaptedNet
+    from blindsight.nets.factory import built_for, patch_size, preset_for
 
     warnings = []
     patch = patch_size(model)
@@ -59,9 +62,11 @@ def check_compatible(
             f"the images are {_by(profile.size)} and {name} would take {_by(size)}; "
             f"enciphered images cannot be resized: leave --img-size out, or protect with --size"
         )
-    built_for = getattr(getattr(model, "patch_embed", None), "img_size", None)
-    if built_for is not None and tuple(built_for) != tuple(size):
-        raise IncompatibleModelError(f"{name} is built for {_by(built_for)} and the images are {_by(size)}{fitting}")
+    only = built_for(model)
+    if only is not None and only != tuple(size):
+        raise IncompatibleModelError(f"{name} is built for {_by(only)} and the images are {_by(size)}{fitting}")
+    if isinstance(model, AdaptedNet):
+        return _adapted(model.patch_size, profile, name)
     if patch is not None:
         if size[0] % patch[0] or size[1] % patch[1]:
             raise IncompatibleModelError(
@@ -99,6 +104,30 @@ def check_compatible(
                 f"with 0.5 and 0.5, for only then is a negated block the same block with its sign changed"
             )
     return warnings
+
+
+def _adapted(side: int, profile: Profile, name: str) -> list[str]:
+    """What there is to say of an adaptation network for blocks of ``side`` pixels."""
+    block = profile.block_size if profile.kind == "cipher" else None
+    if block is None or side == block:
+        return []
+    if side == 1:
+        # PE moves no pixel: its blocks mean nothing.
+        if profile.scheme == "pe":
+            return []
+        return [
+            f"{name} adapts single pixels, and {profile.scheme} works on blocks of {block}x{block}; "
+            f"le_adaptnet and ele_adaptnet are made for blocks"
+        ]
+    if side % block and block % side:
+        raise IncompatibleModelError(
+            f"{name} adapts blocks of {side}x{side}, which straddle the encrypted blocks of {block}x{block}; "
+            f"give it block_size {block} (model_args)"
+        )
+    return [
+        f"{name} adapts blocks of {side}x{side} and the encrypted blocks are {block}x{block}; it is made for equal "
+        f"ones: give it block_size {block} (model_args)"
+    ]
 
 
 def _by(pair: Any) -> str:

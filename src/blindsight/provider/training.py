@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from blindsight.errors import OutputError, ParameterError
-from blindsight.nets.factory import create_model
+from blindsight.nets.factory import create_model, takes_img_size
 from blindsight.nets.runs import save_run, write_atomic
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
 from blindsight.provider._guard import as_our_errors, quiet
@@ -299,7 +299,7 @@ def _finish(
     """Puts the best weights in place; the run folder is whole once the marker is gone."""
     network.cpu().load_state_dict(load_file(out / CHECKPOINTS / BEST_NAME))
     arguments: dict[str, Any] = dict(config.model_args)
-    if getattr(getattr(network, "patch_embed", None), "img_size", None) is not None:
+    if takes_img_size(config.model):
         arguments["img_size"] = list(size)
     names = ("val_top1", "best_epoch", "epochs", "train_images", "val_images", "parameters")
     save_run(
