@@ -17,7 +17,7 @@ INK = "#1c1917"
 #: Told apart without colour too: by marks, and in the curves by their order in the legend.
 COLOURS = ("#1c1917", "#c2410c", "#0f766e", "#1d4ed8", "#a16207", "#7e22ce", "#be123c", "#57534e", "#0369a1", "#4d7c0f")
 MARKS = "osD^vPX*<>"
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 10,
     "axes.edgecolor": "#d6d3d1",
     "axes.labelcolor": "#57534e",
@@ -82,6 +82,7 @@ def accuracy_figure(cells: Mapping[tuple[str, str], Average], chance: float, tit
 def curves_figure(results: list[Result], title: str) -> "Figure":
     """A panel for each column: training loss by epoch, a line for each row; thinner ones for further seeds."""
     from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
 
     rows, columns = _order(r.row for r in results), _order(r.column for r in results)
     with rc_context(STYLE):
@@ -98,7 +99,7 @@ def curves_figure(results: list[Result], title: str) -> "Figure":
                 style |= {"label": result.row, "lw": 1.5} if first else {"alpha": 0.5, "lw": 0.8}
                 axes.plot(*zip(*points, strict=True), **style)
             axes.set(title=column, xlabel="epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         panels[0].set_ylabel("training loss")
         _legend(figure, panels)
         figure.suptitle(title, ha="left", x=0.01)
@@ -107,11 +108,11 @@ def curves_figure(results: list[Result], title: str) -> "Figure":
 
 def _legend(figure: "Figure", panels: "Iterable[Axes]") -> None:
     """One legend below for all panels, each row once."""
-    found = {}
+    found: dict[str, Any] = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(7, len(found)))
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(7, len(found)))
 
 
 def _order(names: Iterable[str]) -> list[str]:

@@ -75,7 +75,7 @@ def _lines(rows: list[JpegRow]) -> Iterable[tuple[str, dict[str, Any], list[Jpeg
 
 
 def _legend(figure: "Figure", panels: "Iterable[Axes]") -> None:
-    found = {}
+    found: dict[str, tuple[Any, str]] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             # What one subsampling refuses and the other allows is one line of the legend; the dashes say the rest.

@@ -97,7 +97,7 @@ class Images(_Strict):
 
     def summary(self) -> str:
         """One line for people."""
-        parts = [self.kind]
+        parts: list[str] = [self.kind]
         if self.scheme:
             parts = [self.scheme, f"{self.block}x{self.block}"]
             parts += [f"{k}={v}" for k, v in sorted(self.parameters.items())]

@@ -34,8 +34,12 @@ KEPT = (
     "val_top1",
     "train_loss",
     "images_per_second",
+    "wall_seconds",
+    "cpu_seconds",
+    "precision",
+    "device",
+    "warnings",
 )
-KEPT += ("wall_seconds", "cpu_seconds", "precision", "device", "warnings")
 
 Progress = Callable[[str, int], AbstractContextManager[Any]]
 

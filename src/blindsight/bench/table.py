@@ -6,9 +6,21 @@ from blindsight.bench.published import MADONO, published_top1
 from blindsight.bench.recipe import Recipe
 from blindsight.bench.results import Average, Result, averages
 
-__all__ = ["accuracy_table", "cell_table", "page"]
+__all__ = ["accuracy_table", "cell_table", "in_order", "page"]
 
 Cells = Mapping[tuple[str, str], Average]
+
+
+def in_order(recipe: Recipe, results: list[Result]) -> list[Result]:
+    """Results as the recipe has its rows, then its columns, then by seed; what it does not name comes last."""
+    rows, columns = list(recipe.rows), list(recipe.columns)
+
+    def place(result: Result) -> tuple[int, int, int]:
+        row = rows.index(result.row) if result.row in rows else len(rows)
+        column = columns.index(result.column) if result.column in columns else len(columns)
+        return row, column, result.seed
+
+    return sorted(results, key=place)
 
 
 def page(recipe: Recipe, results: list[Result], command: str, figures: Mapping[str, str] | None = None) -> str:
@@ -46,8 +58,8 @@ def page(recipe: Recipe, results: list[Result], command: str, figures: Mapping[s
     parts += ["## Cell by cell", cell_table(cells)]
     if wrong:
         parts.append(
-            f"Wrong keys: mean top-1 on {wrong.wrong_key_images:,} test images that were protected with "
-            f"{len(wrong.wrong_keys)} other keys. An accuracy at chance says that the model is bound to its key, not "
+            f"Wrong keys: mean top-1 on {wrong.wrong_key_images:,} test images that were protected with each of "
+            f"{len(wrong.wrong_keys)} other key(s). An accuracy at chance says that the model is bound to its key, not "
             f"that the key is hard to find. CPU minutes with + leave out what came before an interruption."
         )
     parts += [f"- {note}" for note in recipe.notes]

@@ -144,11 +144,12 @@ def table(
     """
     from blindsight.bench.recipe import load_recipe
     from blindsight.bench.results import averages, read_results, results_text
-    from blindsight.bench.table import page
+    from blindsight.bench.table import in_order, page
 
     found = read_results(results)
     first = found[0]
     loaded = load_recipe(recipe or first.recipe)
+    found = in_order(loaded, found)
     command = f"blindsight bench run {first.recipe} --scale {first.scale} --data DATA --out WORK"
     figures = {}
     if out is not None:
@@ -162,7 +163,7 @@ def table(
             ("curves", curves_figure(found, title)),
         ):
             save_figure(figure, out.with_name(f"{out.name}-{name}.png"))
-            figures[f"{name} of {title}".capitalize()] = f"{out.name}-{name}.png"
+            figures[f"{name.capitalize()}: {title}"] = f"{out.name}-{name}.png"
         write_atomic(out.with_name(f"{out.name}.json"), results_text(found))
         write_atomic(out.with_name(f"{out.name}.md"), page(loaded, found, command, figures))
     typer.echo(page(loaded, found, command, figures), nl=False)
