@@ -191,8 +191,6 @@ def jpeg(
 
     Example: blindsight bench jpeg --data scikit-learn --data photos --scheme etc --out jpeg
     """
-    import json
-
     from blindsight.bench.figures import save_figure
     from blindsight.bench.jpeg import BLOCKS, load_photographs, measure, settings
     from blindsight.bench.jpeg_page import jpeg_figure, jpeg_page
@@ -215,12 +213,19 @@ def jpeg(
     values = {"command": command, "libraries": _libraries(), "sets": sets}
     out.parent.mkdir(parents=True, exist_ok=True)
     save_figure(jpeg_figure(measured[0][2]), out.with_name(f"{out.name}.png"))
-    write_atomic(out.with_name(f"{out.name}.json"), json.dumps(values, indent=1) + "\n")
+    write_atomic(out.with_name(f"{out.name}.json"), _rows_on_lines(values))
     write_atomic(out.with_name(f"{out.name}.md"), jpeg_page(measured, command, f"{out.name}.png"))
     if as_json:
         print_json(values)
     else:
         typer.echo(f"wrote {out}.md, {out}.json and {out}.png")
+
+
+def _rows_on_lines(values: dict[str, object]) -> str:
+    """JSON with an object of a list on each line: hundreds of rows stay readable and small."""
+    import json
+
+    return json.dumps(values).replace("}, {", "},\n{") + "\n"
 
 
 def _libraries() -> dict[str, str]:
