@@ -18,6 +18,7 @@ from blindsight.bench.recipe import Recipe, Scale
 from blindsight.bench.results import RESULTS, Result, read_result
 from blindsight.bench.wrong_keys import top1_under_wrong_keys
 from blindsight.errors import BlindsightError, OutputError
+from blindsight.nets.runs import load_run, write_atomic
 from blindsight.profile import INCOMPLETE_MARKER
 from blindsight.provider.recipe import INCIDENTAL, TrainConfig
 
@@ -100,7 +101,8 @@ class Runner:
                         f"{work} was begun with {name} {theirs.get(name)!r}, and this is {value!r}; "
                         f"choose another folder with --out"
                     )
-        marker.write_text(json.dumps(mine, indent=2) + "\n")
+        else:
+            write_atomic(marker, json.dumps(mine, indent=2) + "\n")
 
     def run(self, jobs: list[Job]) -> Outcome:
         """Runs what is not done yet, in order. An error ends its cell, not the others.
@@ -164,7 +166,6 @@ class Runner:
 
     def one(self, job: Job) -> Result:
         """Does a job from its images to its result."""
-        from blindsight.nets.runs import load_run, write_atomic
         from blindsight.provider.evaluation import evaluate
         from blindsight.provider.machine import machine, versions
 
