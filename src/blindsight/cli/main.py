@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from blindsight import __version__
 from blindsight.cli.augment import augment
+from blindsight.cli.bench import bench_app
 from blindsight.cli.demo import demo
 from blindsight.cli.evaluate import evaluate, predict
 from blindsight.cli.key import key_app
@@ -61,6 +62,7 @@ for command in (train, evaluate, predict):
     app.command(rich_help_panel=PROVIDER)(command)
 for command in (augment, demo):
     app.command(rich_help_panel=BOTH)(command)
+app.add_typer(bench_app, rich_help_panel=BOTH)
 
 
 def _show_version(wanted: bool) -> None:
