@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blindsight.audit import mixing_page
+from blindsight.audit import _in_set, mixing_page
 from blindsight.audit.mixing_report import mixing_report
 from blindsight.errors import (
     CorruptDataError,
@@ -75,6 +75,30 @@ def test_of_a_set_mixed_whole_nothing_stays_and_the_target_is_not_found(mixed_of
     assert abs(own.likeness["ssim"]["target"].mean - own.likeness["ssim"]["other_class"].mean) < 0.1
     assert report.verdict.level == "not-broken"
     assert report.verdict.headline.startswith("Not broken by the simple attacks run here")
+
+
+def test_what_the_set_shows_of_an_original_is_found_in_its_files_too(mixed_of):
+    pair = mixed_of()
+    report = report_of(pair)
+    published = [np.asarray(Image.open(path)) for path in pair[1].rglob("*.png")]
+    mixer, _ = open_mixer(*pair)
+    shares = []
+    for item in mixer.items:
+        plain = mixer.pixels(item)
+        shares.append(np.logical_or.reduce([(plain == image).all(axis=2) for image in published]).mean())
+    assert report.in_set.n == 16
+    assert report.in_set.mean == pytest.approx(np.mean(shares), abs=1e-4)
+    assert report.own.shares.in_place.mean + 0.05 < report.in_set.mean < 1
+
+
+def test_the_set_shows_all_of_what_was_not_mixed_and_other_methods_are_not_counted(mixed_of):
+    assert report_of(mixed_of(probability=0.0)).in_set.low == 1
+    assert report_of(mixed_of("other", method="cutmix")).in_set is None
+
+
+def test_originals_that_do_not_fit_the_cache_are_not_read_again_and_again(mixed_of, monkeypatch):
+    monkeypatch.setattr(_in_set, "CACHE_BYTES", 16 * 32 * 3 * 15)
+    assert report_of(mixed_of(), sample=2).in_set is None
 
 
 def test_every_block_shape_that_fits_is_measured(mixed_of):
@@ -175,7 +199,7 @@ def test_the_json_has_its_fields_and_no_names(mixed_of, originals):
     data = json.loads(text)
     assert set(data) == {
         *("format", "versions", "scheme", "parameters", "size", "channels", "codec", "classes", "published"),
-        *("originals", "sample", "seed", "settings", "guessing_caveat", "speed", "verdict"),
+        *("originals", "sample", "seed", "settings", "original_in_set", "guessing_caveat", "speed", "verdict"),
     }
     assert data["format"] == "blindsight-mixing-report/1"
     assert set(data["versions"]) == {"blindsight", "numpy", "scikit-image", "ImageHash", "pillow"}
@@ -190,7 +214,18 @@ def test_the_json_has_its_fields_and_no_names(mixed_of, originals):
     assert set(setting["attacks"]) == {"pixels", "blocks"}
     assert set(setting["attacks"]["pixels"]) == {"top1", "chance", "candidates"}
     assert set(data["verdict"]) == {"level", "headline", "findings", "advice", "warnings"}
-    assert set(data["speed"][0]) == {"block", "blocks", "sources", "own", "plain", "mixed", "cold", "ratio"}
+    assert set(data["speed"][0]) == {
+        "block",
+        "blocks",
+        "sources",
+        "own",
+        "plain",
+        "mixed",
+        "cold",
+        "ratio",
+        "cold_ratio",
+    }
+    assert set(data["original_in_set"]) == ESTIMATE
     for name in (originals.parent.as_posix(), "faces", "cat", Path.home().name + "/"):
         assert name not in text
 
@@ -210,6 +245,9 @@ def test_what_cannot_be_reported_on_is_refused(mixed_of, originals, tmp_path):
     assert "expected 1 or more" in refused(ParameterError, mixing_report, source, out, sample=0)
     assert "expected 0 or more" in refused(ParameterError, mixing_report, source, out, seed=-1)
     assert "not a folder" in refused(OutputError, mixing_report, source, tmp_path / "none")
+    text = refused(OutputError, mixing_report, source, out, index=tmp_path / "gone")
+    assert "if it was augmented, give the set that mix wrote" in text
+    assert "--index" in text
     assert refused(WrongKeyError, mixing_report, source, out, key=SecretKey(bytes(32)))
     (tmp_path / "other" / "cat").mkdir(parents=True)
     for number in range(4):
@@ -234,4 +272,4 @@ def test_progress_ends_with_everything(mixed_of):
     calls = []
     report_of(mixed_of(), sample=2, progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (16, 16)  # two images, made and measured, at four settings
-    assert [done for done, _ in calls] == list(range(1, 17))
+    assert [done for done, _ in calls] == list(range(17))

@@ -31,7 +31,8 @@ def test_another_setting_differs_in_nothing_but_the_blocks(mixed_of):
     source, out = mixed_of()
     mixer, targets = open_mixer(source, out)
     other = mixer.with_options(block=(4, 4))
-    assert [target.item for target in other.targets] == [target.item for target in mixer.targets]
+    # Its images have other ids; under those of the set's own they are drawn alike.
+    assert {target.item for target in other.targets} == {target.item for target in mixer.targets}
     target = next(iter(targets.values()))
     assert other.make(target).donors == mixer.make(target).donors
     assert other.make(target).choice.shape == (4, 8)

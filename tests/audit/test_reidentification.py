@@ -48,3 +48,5 @@ def test_top1_shares_ties_and_counts_misses():
     found = top1(scores, [1, 0, 2])
     assert found.top1.mean == pytest.approx((1 + 1 / 3 + 0) / 3)
     assert found.candidates == 3
+    assert found.shows_ties
+    assert not top1(scores[[0, 2]], [1, 2]).shows_ties

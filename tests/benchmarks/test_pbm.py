@@ -214,3 +214,44 @@ def test_crops_are_squares_of_the_photograph(report):
     assert np.array_equal(found[0], photo[:240, :240])
     assert np.array_equal(found[7], photo[:240, 400:])
     assert len({crop.tobytes() for crop in found}) == 15
+
+
+@pytest.fixture
+def paired(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return importlib.import_module("pbm_paired")
+
+
+def test_intervals_are_of_the_paired_difference(paired):
+    rng = np.random.default_rng(0)
+    plain = rng.random((3, 300)) < 0.9
+    same = paired.interval(plain, plain, draws=200)
+    assert same[0] == 0
+    assert same[1] <= 0 <= same[2]
+    # One seed, five images of 300 lost: pairing sees far less than the +-4.7 points of two samples apart.
+    worse = plain[:1].copy()
+    worse[0, np.flatnonzero(plain[0])[:5]] = False
+    difference, low, high = paired.interval(worse, plain[:1], draws=2000)
+    assert difference == pytest.approx(-5 / 300)
+    assert -0.04 < low < difference < high <= 0
+    # Seeds that differ widen it.
+    apart = np.stack([plain[0], plain[0], np.zeros(300, bool)])
+    _, low, high = paired.interval(apart, plain, draws=200)
+    assert high - low > 0.5
+
+
+def test_each_arm_is_paired_with_plain_and_with_itself_unaugmented(paired, monkeypatch, tmp_path):
+    lines = lines_of([0.8, 0.8]) + lines_of([0.9, 0.9], augmented=True)
+    lines += lines_of([0.7, 0.7], method="pbm", blocks=16) + lines_of(
+        [0.6, 0.6], method="pbm", blocks=16, augmented=True
+    )
+    tops = {line["name"]: line["top1"] for line in lines}
+    monkeypatch.setattr(paired, "right_answers", lambda run, _: np.arange(10) < 10 * tops[run.name])
+    rows = paired.compare(lines, tmp_path, tmp_path)
+    assert [(row["arm"], row["against"], row["difference"]) for row in rows] == [
+        ("plain + augmented", "plain", 10.0),
+        ("mixed, N_b = 16", "plain", -10.0),
+        ("mixed + augmented, N_b = 16", "plain + augmented", -30.0),
+        ("mixed + augmented, N_b = 16", "mixed, N_b = 16", -10.0),
+    ]
+    assert "| mixed, N_b = 16 | plain | -10.0 |" in paired.table(rows)

@@ -1,5 +1,6 @@
 """mix-report as it is typed."""
 
+import contextlib
 import importlib.util
 import json
 from pathlib import Path
@@ -45,7 +46,29 @@ def test_it_says_the_verdict_and_where_the_page_is(run):
     assert lines[-3].startswith("  Mixing: ")
     assert lines[-2] == f"page: {folder / 'report.html'}  (shows originals: yours, do not hand it over)"
     assert lines[-1] == f"numbers: {folder / 'report.json'}"
+    # Three images at the four block sizes, made and measured.
+    log = err.splitlines()
+    assert log[0] == "measuring: 24 steps, two for each image at each block size"
+    assert len(log) == 11
+    assert log[1] == "measuring: 12 %"
+    assert log[-1] == "measuring: 100 %, then how fast mixing is"
+
+
+@pytest.mark.usefixtures("faces")
+def test_on_a_terminal_the_progress_is_a_bar(run, monkeypatch):
+    shown = []
+
+    @contextlib.contextmanager
+    def bar(title):
+        yield lambda done, total: shown.append((title, done, total))
+
+    monkeypatch.setattr(module, "progress_bar", bar)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    run(MIX)
+    _, err = run("mix-report faces mixed --sample 1 --no-timing")
     assert err == ""
+    assert shown[0] == ("measuring", 0, 8)
+    assert shown[-1] == ("measuring", 8, 8)
 
 
 @pytest.mark.usefixtures("faces")
@@ -65,7 +88,7 @@ def test_the_key_is_asked_for_only_where_mix_was_given_one(run, fails, monkeypat
     run(MIX)
     run("mix-report faces mixed --sample 1 --no-timing")
     run(MIX.replace("mixed", "keyed") + " --key owner.key")
-    assert "was mixed with --key; give that one" in fails("mix-report faces keyed --no-timing")
+    assert "was mixed with --key FILE; give the same" in fails("mix-report faces keyed --no-timing")
     assert "was mixed with key" in fails("mix-report faces keyed --no-timing --key other.key")
     run("mix-report faces keyed --no-timing --key owner.key --sample 1")
 
@@ -75,6 +98,10 @@ def test_what_is_wrong_is_said_in_one_line(fails, run):
     run(MIX)
     assert "lies in the mixed set" in fails("mix-report faces mixed --out mixed/report")
     assert "is not a mixed set" in fails("mix-report faces faces")
+    run("augment mixed more")
+    message = fails("mix-report faces more")
+    assert message.startswith("more has no index ")
+    assert "more.owner; if it was augmented, give the set that mix wrote" in message
     assert "no folder or file nothing" in fails("mix-report nothing mixed")
     assert "is not a folder" in fails("mix-report faces nothing")
 

@@ -94,7 +94,7 @@ def attack_figure(results: "Sequence[Result]", names: dict[str, str]) -> str:
         chance = 100 * results[0].attacks["pixels"].chance
         left.axhline(chance, color="#78716c", linestyle=":", label=f"chance, {chance:.2g} %")
         left.set_title("Originals found again")
-        left.set_ylabel("% of mixed images")
+        left.set_ylabel("% of mixed images traced")
         shares = [result.shares for result in results]
         _line(right, results, [s.true_pixels for s in shares], "true pixel, true place", BLUE, "--", "s", scale=100)
         _line(right, results, [s.in_place for s in shares], "the original's own", ORANGE, "-", "o", scale=100)
@@ -110,10 +110,11 @@ def attack_figure(results: "Sequence[Result]", names: dict[str, str]) -> str:
 
 def speed_figure(rows: "Sequence[Speed]") -> str:
     """Throughput against the number of donors and, where there are blocks, their number."""
-    own = rows[0]
+    own = next(row for row in rows if row.own)
     with matplotlib.rc_context(RC):
         by_sources = sorted((row for row in rows if row.block == own.block), key=lambda row: row.sources)
         by_blocks = sorted((row for row in rows if row.sources == own.sources), key=lambda row: row.blocks or 0)
+        top = _speed_top(rows)
         figure = Figure(figsize=(9.6, 3.6), layout="constrained")
         for axes, found, label, x in zip(
             figure.subplots(1, 2, sharey=True),
@@ -126,7 +127,7 @@ def speed_figure(rows: "Sequence[Speed]") -> str:
             axes.plot(x, [row.mixed for row in found], "-o", color=ORANGE, label="mixing, each image decoded once")
             axes.plot(x, [row.cold for row in found], "--s", color=TEAL, label="mixing, from an empty cache")
             axes.set_xlabel(label)
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, top)
             if label.startswith("blocks"):
                 axes.set_xscale("log", base=2)
             axes.set_xticks(x, [str(value) for value in x])
@@ -135,6 +136,11 @@ def speed_figure(rows: "Sequence[Speed]") -> str:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
         return _svg(figure)
+
+
+def _speed_top(rows: "Sequence[Speed]") -> float:
+    """Both panels share their axis: one that scaled itself would cut off what only the other shows."""
+    return 1.08 * max(max(row.plain, row.mixed, row.cold) for row in rows)
 
 
 def _line(

@@ -31,6 +31,8 @@ LEVELS = {
     "broken": "A broken method",
     "not-broken": "Not broken by the attacks run",
 }
+#: Parameters of the profile that have another name on the page.
+PARAMETERS = {"include_target": "original among its own donors"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,14 @@ def render_page(report: "MixingReport", examples: list[Example]) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"typeset": _typeset, "percent": percent, "number": _number, "brief": _brief}
+    environment.filters |= {
+        "typeset": _typeset,
+        "percent": percent,
+        "number": _number,
+        "tile": _tile,
+        "pace": _pace,
+        "shown": _shown,
+    }
     several = len(report.results) > 1
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         report=report,
@@ -79,6 +88,10 @@ def render_page(report: "MixingReport", examples: list[Example]) -> str:
         ],
         likeness=_svg_uri(likeness_figure(report.results)),
         attacked=_svg_uri(attack_figure(report.results, ATTACKS)) if several else None,
+        # By blocks, then donors; methods without blocks have one row.
+        speeds=sorted(report.speed or (), key=lambda row: (row.blocks or 0, row.sources)),
+        own_speed=next((row for row in report.speed or () if row.own), None),
+        parameters=PARAMETERS,
         timed=_svg_uri(speed_figure(report.speed)) if report.speed and several else None,
     )
 
@@ -99,9 +112,20 @@ def _number(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"  # adding zero takes the sign off minus zero
 
 
-def _brief(text: str) -> str:
-    """A share for a tile, where there is little room."""
-    return _typeset(text.replace("less than", "<").replace("more than", ">"))
+def _tile(share: float) -> str:
+    """A share for a tile, with one decimal in all of them; never rounded up to all or down to none."""
+    if 0 < share < 0.0005 or 0.9995 <= share < 1:
+        return "<\u00a00.1\u00a0%" if share < 0.5 else ">\u00a099.9\u00a0%"
+    return f"{100 * share:.1f}\u00a0%"
+
+
+def _pace(ratio: float) -> str:
+    """A share of a speed. Doing more work is never faster, so what is above 100 % is the noise of the machine."""
+    return "as fast, within noise" if ratio > 1 else _tile(ratio)
+
+
+def _shown(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _typeset(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from blindsight.audit._in_set import original_in_set
 from blindsight.audit._sample import candidate_originals, make_cases
 from blindsight.audit.guessing import guessing_bound_bits
 from blindsight.audit.mixing_page import Example, render_page
@@ -57,7 +58,7 @@ def mixing_report(
         sample: published images to measure, at most.
         seed: of the sample and of what it is compared with.
         timing: measure throughput too.
-        progress: called with (done, all).
+        progress: called with (done, all), with 0 before anything is measured.
 
     Raises:
         ParameterError: a sample of less than one image.
@@ -75,6 +76,11 @@ def mixing_report(
         raise ProfileError(f"{mixed} is not a mixed set ({what}); give the folder that blindsight mix wrote")
     index = index or default_index(mixed)
     out = _report_folder(out, index, mixed)
+    if not index.exists():
+        raise OutputError(
+            f"{mixed} has no index {index}; if it was augmented, give the set that mix wrote, and if mix was given "
+            "--index, give the same"
+        )
     mixer, targets = open_mixer(source, mixed, index=index, key=key)
     files = {record.id: record.file for record in Index(index).images()}
     chosen = _chosen(targets, files, sample, seed)
@@ -82,6 +88,8 @@ def mixing_report(
 
     done = 0
     total = len(settings) * 2 * len(chosen)
+    if progress is not None:
+        progress(done, total)
 
     def step() -> None:
         nonlocal done
@@ -101,6 +109,8 @@ def mixing_report(
         results.append(_measured(other, setting, cases, profile, pixels, truth, seed, step))
         pictures.append([cases[place] for place in shown])
     speed = measure_speed(mixer, settings, chosen[:SPEED_IMAGES]) if timing else None
+    published = [target for name, target in targets.items() if name in files]
+    in_set = original_in_set(mixer, published, chosen, seed)
     own = next(result for result in results if result.setting.own)
     report = MixingReport(
         profile=profile,
@@ -110,6 +120,7 @@ def mixing_report(
         seed=seed,
         results=results,
         speed=speed,
+        in_set=in_set,
         verdict=judge(profile, own, results),
         page=out / "report.html",
         data=out / "report.json",

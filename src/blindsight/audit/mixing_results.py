@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blindsight import __version__
+from blindsight.audit.estimates import Estimate
 from blindsight.audit.guessing import GUESSING_CAVEAT
 from blindsight.audit.mixing_settings import Setting
 from blindsight.audit.mixing_speed import Speed
@@ -52,6 +53,8 @@ class MixingReport:
         seed: of every choice.
         results: one a setting, by number of blocks.
         speed: throughput, the set's own setting first; None where it was not timed.
+        in_set: share of an original that the whole set publishes at its own place, in its own mixed images or as a
+            donor's block, over the originals of the sample; None where it was not counted.
         verdict: in words.
         page: ``report.html``.
         data: ``report.json``.
@@ -64,6 +67,7 @@ class MixingReport:
     seed: int
     results: list[Result]
     speed: list[Speed] | None
+    in_set: Estimate | None
     verdict: Verdict
     page: Path
     data: Path
@@ -98,11 +102,16 @@ class MixingReport:
                 {**asdict(result), "setting": asdict(result.setting) | {"name": result.setting.name}}
                 for result in self.results
             ],
+            "original_in_set": None if self.in_set is None else asdict(self.in_set),
             "guessing_caveat": GUESSING_CAVEAT if self.own.guessing_bits is not None else None,
-            "speed": None if self.speed is None else [asdict(row) | {"ratio": row.ratio} for row in self.speed],
+            "speed": None if self.speed is None else [_speed_row(row) for row in self.speed],
             "verdict": asdict(self.verdict),
         }
 
     def to_json(self) -> str:
         """The text of ``report.json``."""
         return json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _speed_row(row: Speed) -> dict[str, Any]:
+    return asdict(row) | {"ratio": row.ratio, "cold_ratio": row.cold_ratio}

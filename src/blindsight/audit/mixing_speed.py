@@ -25,7 +25,8 @@ class Speed:
         sources: N_s.
         own: whether it is the set's own setting.
         plain: the same images decoded, brought to size and encoded, without mixing.
-        mixed: decoded, brought to size, mixed and encoded, each image decoded once: donors wait in the cache.
+        mixed: decoded, brought to size, mixed and encoded, each image decoded once: donors wait in the cache. It is
+            the sum of two times measured apart, each the best of its rounds: decoding, and mixing with encoding.
         cold: the same from an empty cache, so that donors are decoded as they are drawn: how a run begins, and how one
             goes whose images do not fit the cache.
     """
@@ -42,6 +43,11 @@ class Speed:
     def ratio(self) -> float:
         """Throughput of mixing as a share of plain decoding and encoding."""
         return self.mixed / self.plain
+
+    @property
+    def cold_ratio(self) -> float:
+        """The same from an empty cache."""
+        return self.cold / self.plain
 
 
 def measure_speed(mixer: Mixer, settings: Sequence[Setting], targets: Sequence[Target]) -> list[Speed]:

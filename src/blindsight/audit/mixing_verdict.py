@@ -72,14 +72,14 @@ def judge(profile: Profile, own: "Result", results: "Sequence[Result]") -> Verdi
         f"Of the pixels of a mixed image, {percent(shares.in_place.mean)} are its original's own, at their own place.",
         f"Of all published pixels, {percent(shares.true_pixels.mean)} are true pixels of some private image, at their "
         "true place" + ("." if profile.codec.lossless else " (before JPEG coding, which changes them a little)."),
-        f"Best of the attacks run: {ATTACKS[name]}, right for {found} of {attack.top1.n} images "
-        f"among {attack.candidates} candidates.",
+        f"Best of the attacks run: {ATTACKS[name]}, right for {found} of {attack.top1.n} images among "
+        f"{attack.candidates} candidates" + (" (a tie between two counts half)." if attack.shows_ties else "."),
     ]
     target, other = own.likeness["ssim"]["target"], own.likeness["ssim"]["same_class"]
     if target and other:
         findings.append(
-            f"Structural similarity (SSIM) to the own original is {target.mean:.2f}; another image of the same class "
-            f"has {other.mean:.2f}, equal images have 1."
+            f"Structural similarity (SSIM) of a mixed image to its own original is {target.mean:.2f}; to another image "
+            f"of the same class it is {other.mean:.2f}, and of equal images 1."
         )
     warnings = {"instahide": [INSTAHIDE], "mixup": [MIXUP], "cutmix": [CUTMIX]}.get(profile.scheme or "", [])
     return Verdict(level, headline, tuple(findings), tuple(_advice(profile, own, results, level)), tuple(warnings))
@@ -87,9 +87,9 @@ def judge(profile: Profile, own: "Result", results: "Sequence[Result]") -> Verdi
 
 #: How the attacks are called on the page.
 ATTACKS = {
-    "pixels": "the original nearest in pixel values",
-    "blocks": "the original with most blocks equal",
-    "folded_pixels": "the original nearest in pixel values, signs ignored",
+    "pixels": "nearest pixels",
+    "blocks": "most equal blocks",
+    "folded_pixels": "nearest pixels, signs ignored",
 }
 
 
@@ -104,15 +104,7 @@ def _level(profile: Profile, own: "Result", found: bool) -> str:
 def _advice(profile: Profile, own: "Result", results: "Sequence[Result]", level: str) -> list[str]:
     advice = [PERSONAL]
     if profile.scheme == "pbm":
-        finest = min(results, key=_ssim)
-        if finest is not own and _ssim(finest) < _ssim(own) and finest.setting.block:
-            height, width = finest.setting.block
-            advice.append(
-                f"Of the blocks measured, --block {height}x{width} has the lowest SSIM to the original: "
-                f"{_ssim(finest):.2f}, and {_ssim(own):.2f} now. The best attack run here names the right original for "
-                f"{percent(_found(finest))} of the images then, and {percent(_found(own))} now. Train again to see "
-                f"what other blocks cost."
-            )
+        advice += _about_blocks(own, results)
         stays = own.shares.in_place.mean
         advice.append(
             f"A higher --probability leaves less of each image in place (now {percent(stays)}). It moves the pixels to "
@@ -129,13 +121,43 @@ def _advice(profile: Profile, own: "Result", results: "Sequence[Result]", level:
     return advice
 
 
+def _about_blocks(own: "Result", results: "Sequence[Result]") -> list[str]:
+    """Another block size only where it is less alike and no attack gains: low SSIM alone hides nobody."""
+    less_alike = sorted((result for result in results if _ssim(result) < _ssim(own)), key=_ssim)
+    if not less_alike:
+        return []
+    better = [result for result in less_alike if max(_gains(own, result).values()) <= 0]
+    if better:
+        return [
+            f"Of the blocks measured that no attack run here gains from, --block {_block(better[0])} has the lowest "
+            f"SSIM to the original: {_ssim(better[0]):.2f}, and {_ssim(own):.2f} now. Train again to see what other "
+            "blocks cost."
+        ]
+    finest = less_alike[0]
+    gains = _gains(own, finest)
+    worst = max(gains, key=lambda name: gains[name])
+    smaller = all((result.setting.blocks or 0) > (own.setting.blocks or 0) for result in less_alike)
+    return [
+        f"No block size measured hides the originals better: {'smaller' if smaller else 'other'} blocks lower SSIM "
+        f"({_ssim(finest):.2f} with {_block(finest)}, {_ssim(own):.2f} now) and are found more often (by "
+        f"{ATTACKS[worst]}: {percent(finest.attacks[worst].top1.mean)} with {_block(finest)}, "
+        f"{percent(own.attacks[worst].top1.mean)} now)."
+    ]
+
+
+def _gains(own: "Result", other: "Result") -> dict[str, float]:
+    """Attack -> how much more often it is right at another setting."""
+    return {name: other.attacks[name].top1.mean - attack.top1.mean for name, attack in own.attacks.items()}
+
+
+def _block(result: "Result") -> str:
+    height, width = result.setting.block or (0, 0)
+    return f"{height}x{width}"
+
+
 def _ssim(result: "Result") -> float:
     found = result.likeness["ssim"]["target"]
     return found.mean if found else 1.0
-
-
-def _found(result: "Result") -> float:
-    return max(attack.top1.mean for attack in result.attacks.values())
 
 
 def percent(share: float) -> str:

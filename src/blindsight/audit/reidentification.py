@@ -17,7 +17,8 @@ __all__ = ["Reidentification", "by_blocks", "by_folded_pixels", "by_pixels", "to
 Pixels = NDArray[np.uint8]
 Vectors = NDArray[np.float64]
 Scores = NDArray[np.float64]
-CHUNK = 64
+#: Images compared at once, as float64: 28 MiB of 192x192.
+CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class Reidentification:
     top1: Estimate
     chance: float
     candidates: int
+
+    @property
+    def shows_ties(self) -> bool:
+        """True where ties make the share one that no whole number of images gives, such as 99.2 % of 60."""
+        right = self.top1.mean * self.top1.n
+        return abs(right - round(right)) > 1e-6
 
 
 def by_pixels(published: Sequence[Pixels], candidates: Sequence[Pixels]) -> Scores:
@@ -65,8 +72,13 @@ def _minus_distances(
         for columns, others in _chunks(candidates):
             b = prepared(others)
             # Whole numbers below 2^53 for images of less than 10^11 samples, so equal images tie exactly.
-            scores[rows, columns] = 2 * (a @ b.T) - (a * a).sum(axis=1)[:, None] - (b * b).sum(axis=1)
+            scores[rows, columns] = 2 * (a @ b.T) - _squares(a)[:, None] - _squares(b)
     return scores
+
+
+def _squares(x: Vectors) -> Vectors:
+    found: Vectors = np.einsum("ij,ij->i", x, x)  # no second array of the size of x
+    return found
 
 
 def _chunks(images: Sequence[Pixels]) -> Iterator[tuple[slice, Vectors]]:

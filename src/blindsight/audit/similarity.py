@@ -17,7 +17,7 @@ Read = Callable[[Item], Pixels]
 
 #: What a mixed image is compared with, and how the page calls it. The last three are chance levels.
 REFERENCES = {
-    "target": "its own target",
+    "target": "its own original",
     "nearest_donor": "the nearest of its donors",
     "nearest_other": "chance: the nearest of as many others",
     "same_class": "chance: another image of the class",
