@@ -201,18 +201,27 @@ def _start(photos, out, resume):
     return process
 
 
+def _kill_after(process, journal, images):
+    """Kills a run once its journal has so many lines, or at once; False where it had ended before."""
+    while process.poll() is None:
+        if not images or (journal.exists() and journal.read_bytes().count(b"\n") >= images):
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return True
+        time.sleep(0.001)
+    return False
+
+
 def test_killed_runs_resume_to_what_one_run_would_have_made(tmp_path):
     photos = photo_tree(tmp_path / "photos", (20, 20), ("train",))
-    out = tmp_path / "mixed"
-    waits = np.random.default_rng(5).uniform(0.0, 0.35, 6)
-    started = False
-    for wait in waits:
-        process = _start(photos, out, started)
-        time.sleep(wait)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        started = (tmp_path / "mixed.owner/job.json").exists()
-    assert _start(photos, out, started).wait() == 0
+    out, index = tmp_path / "mixed", tmp_path / "mixed.owner"
+    killed = 0
+    for images in (0, 1, 40, 41, 120):
+        process = _start(photos, out, (index / "job.json").exists())
+        killed += _kill_after(process, index / "journal.jsonl", images)
+    assert killed >= 3
+    if not (out / "profile.json").exists():
+        assert _start(photos, out, (index / "job.json").exists()).wait() == 0
     assert Profile.of_folder(out) is not None
     from blindsight.owner.keyfile import load_keyset
 
