@@ -97,10 +97,10 @@ def check_compatible(
         )
     if pretrained and profile.kind == "cipher":
         cfg = getattr(model, "pretrained_cfg", None) or {}
-        mean, std = tuple(cfg.get("mean", ())), tuple(cfg.get("std", ()))
-        if set(mean) | set(std) != {0.5}:
+        means, stds = tuple(cfg.get("mean", ())), tuple(cfg.get("std", ()))
+        if set(means) | set(stds) != {0.5}:
             warnings.append(
-                f"the pretrained weights of {name} expect mean {_round(mean)} and std {_round(std)}; images are given "
+                f"the pretrained weights of {name} expect mean {_round(means)} and std {_round(stds)}; images are given "
                 f"with 0.5 and 0.5, for only then is a negated block the same block with its sign changed"
             )
     return warnings
