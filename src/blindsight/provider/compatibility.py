@@ -100,8 +100,8 @@ def check_compatible(
         means, stds = tuple(cfg.get("mean", ())), tuple(cfg.get("std", ()))
         if set(means) | set(stds) != {0.5}:
             warnings.append(
-                f"the pretrained weights of {name} expect mean {_round(means)} and std {_round(stds)}; images are given "
-                f"with 0.5 and 0.5, for only then is a negated block the same block with its sign changed"
+                f"the pretrained weights of {name} expect mean {_round(means)} and std {_round(stds)}; images are "
+                f"given with 0.5 and 0.5, for only then is a negated block the same block with its sign changed"
             )
     return warnings
 
