@@ -113,3 +113,15 @@ def test_a_damaged_index_is_said(index, name, read):
 
 def test_the_label_is_the_one_that_ids_are_made_of(index):
     assert index.label() == "photos"
+
+
+def test_an_index_from_before_mixing_is_read(tmp_path):
+    index = Index(tmp_path / "index")
+    index.create()
+    record = ImageRecord("a/x.png", "x", 0, "", "a", "a/1.png", 8, 8, 100)
+    index.write_images([record])
+    path = tmp_path / "index/images.csv"
+    lines = [line.rpartition(",")[0] for line in path.read_text().splitlines()]
+    assert lines[0].endswith('"bytes"')
+    path.write_text("\n".join(lines) + "\n")
+    assert index.images() == [record]

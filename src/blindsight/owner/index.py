@@ -192,7 +192,7 @@ class Index:
 def _record(row: dict[str, str]) -> ImageRecord:
     view, height, width, size = (int(row[name]) for name in ("view", "height", "width", "bytes"))
     text = {name: row[name] for name in ("file", "id", "split", "class_name", "path")}
-    return ImageRecord(**text, view=view, height=height, width=width, bytes=size, mixture=row["mixture"])
+    return ImageRecord(**text, view=view, height=height, width=width, bytes=size, mixture=row.get("mixture") or "")
 
 
 def digest(records: Iterable[ImageRecord]) -> str:
