@@ -38,6 +38,16 @@ __all__ = [
 
 #: Exit status: done, but some inputs were rejected.
 REJECTED = 3
+STORED, READ = "How it is stored", "Where images come from"
+
+
+def _stored(name: str, **more: Any) -> Any:
+    return typer.Option(name, rich_help_panel=STORED, **more)
+
+
+def _read(name: str, **more: Any) -> Any:
+    return typer.Option(name, rich_help_panel=READ, **more)
+
 
 Photos = Annotated[
     str | None,
@@ -49,40 +59,48 @@ Photos = Annotated[
 Out = Annotated[Path | None, typer.Argument(help="Where the new set goes.", show_default=False)]
 Data = Annotated[
     str | None,
-    typer.Option("--data", help="Instead of a folder: a torchvision set by name (cifar10, mnist, ...)."),
+    _read("--data", help="Instead of a folder: a torchvision set by name (cifar10, mnist, ...)."),
 ]
 DataRoot = Annotated[
-    Path | None, typer.Option("--data-root", help="Where torchvision sets lie. \\[default: ~/.cache/blindsight]")
+    Path | None,
+    _read("--data-root", help="Where torchvision sets lie. \\[default: ~/.cache/blindsight]"),
 ]
-Download = Annotated[bool, typer.Option("--download", help="Let torchvision download what is missing.")]
+Download = Annotated[bool, _read("--download", help="Let torchvision download what is missing.")]
 Fit = Annotated[
     str | None,
-    typer.Option(
-        "--fit", help="How: pad (reveal undoes it), crop or resize. \\[default: resize where --size is given, else pad]"
+    _stored(
+        "--fit",
+        help="How: pad (reveal undoes it), crop or resize. \\[default: resize where --size is given, else pad]",
     ),
 ]
-Gray = Annotated[bool, typer.Option("--gray", help="Make all images grayscale.")]
-Background = Annotated[str, typer.Option("--background", help="Colour under transparent pixels.")]
-Format = Annotated[str, typer.Option("--format", help="png, webp (both lossless) or jpeg.")]
-Quality = Annotated[int | None, typer.Option("--quality", min=1, max=100, help="JPEG quality. \\[default: 90]")]
+Gray = Annotated[bool, _stored("--gray", help="Make all images grayscale.")]
+Background = Annotated[str, _stored("--background", help="Colour under transparent pixels.")]
+Format = Annotated[str, _stored("--format", help="png, webp (both lossless) or jpeg.")]
+Quality = Annotated[int | None, _stored("--quality", min=1, max=100, help="JPEG quality. \\[default: 90]")]
 Subsampling = Annotated[
     str | None,
-    typer.Option(
-        "--subsampling", help="JPEG chroma subsampling: 4:4:4, or 4:2:0 with blocks of 16, 32, ... \\[default: 4:4:4]"
+    _stored(
+        "--subsampling",
+        help="JPEG chroma subsampling: 4:4:4, or 4:2:0 with blocks of 16, 32, ... \\[default: 4:4:4]",
     ),
 ]
 OpaqueClasses = Annotated[
-    bool, typer.Option("--opaque-classes", help="Hide class names: keyed hashes that only you can read.")
+    bool,
+    _stored("--opaque-classes", help="Hide class names: keyed hashes that only you can read."),
 ]
 Layout = Annotated[
-    str, typer.Option("--layout", help="folder (an image folder) or shards (WebDataset tar files, many images each).")
+    str,
+    _stored(
+        "--layout",
+        help="folder (an image folder) or shards (WebDataset tar files, many images each).",
+    ),
 ]
-ShardSize = Annotated[int | None, typer.Option("--shard-size", min=1, help="Images a shard. \\[default: 1000]")]
+ShardSize = Annotated[int | None, _stored("--shard-size", min=1, help="Images a shard. \\[default: 1000]")]
 Name = Annotated[
     str | None,
-    typer.Option("--name", help="Data-set label, part of every image id. \\[default: the folder's name]"),
+    _stored("--name", help="Data-set label, part of every image id. \\[default: the folder's name]"),
 ]
-MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Reject larger images.")]
+MaxPixels = Annotated[int, _stored("--max-pixels", min=1, help="Reject larger images.")]
 IndexOption = Annotated[
     Path | None,
     typer.Option("--index", help="Folder for what only you may know (names, classes, sizes). \\[default: OUT.owner]"),

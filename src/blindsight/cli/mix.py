@@ -8,6 +8,7 @@ import typer
 from blindsight.cli._common import AsJson, Workers, parse_size, print_json, progress_bar
 from blindsight.cli._data import (
     REJECTED,
+    STORED,
     Background,
     Data,
     DataRoot,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["mix"]
 
-METHOD, MIXED = "What is mixed", "How it is stored"
+METHOD = "What is mixed"
 
 
 def mix(
@@ -109,9 +110,9 @@ def mix(
         ),
     ] = None,
     size: Annotated[
-        str, typer.Option(help="Bring every image to this size: 192 or HEIGHTxWIDTH.", rich_help_panel=MIXED)
+        str, typer.Option(help="Bring every image to this size: 192 or HEIGHTxWIDTH.", rich_help_panel=STORED)
     ] = "192",
-    fit: Annotated[str, typer.Option(help="How: resize, crop or pad.", rich_help_panel=MIXED)] = "resize",
+    fit: Annotated[str, typer.Option(help="How: resize, crop or pad.", rich_help_panel=STORED)] = "resize",
     gray: Gray = False,
     background: Background = "#ffffff",
     image_format: Format = "png",
