@@ -29,7 +29,7 @@ def test_it_says_what_was_mixed_what_stays_and_what_it_is_worth(run, tmp_path):
     assert "mixed.owner  (names, classes, sizes, the run's key: keep it, do not hand it over)" in out
     assert "left plain  8 images of test: not read, not published" in out
     assert "at its true place. On average " in out
-    assert "% of an image is its own. " in out
+    assert "% of an image is its own; more of it stands in images of others. " in out
     assert "mix-report" in out
     assert (tmp_path / "mixed.owner/run.key").exists()
 

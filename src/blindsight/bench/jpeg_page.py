@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["jpeg_figure", "jpeg_page"]
 
-INK, ORANGE, GREY = "#1c1917", ("#c2410c", "#ea7c3c", "#f2b48a"), "#78716c"
+INK, ORANGE = "#1c1917", ("#c2410c", "#ea7c3c", "#f2b48a")
 OTHERS = ("#0f766e", "#1d4ed8", "#7e22ce", "#a16207", "#be123c", "#0369a1", "#4d7c0f", "#57534e")
 MARKS = "s^DvPX*<>"
 #: The scheme that is drawn at every block size; of the others one block size is enough.

@@ -96,7 +96,8 @@ def mixed_exposure(profile: Profile, images: int, own_share: float, unchanged: i
         text += f"On average {own_share:.0%} of an image is its own"
         # Each of so many mixtures of an image leaves a block of it in its place with that probability.
         out = 1 - (1 - own_share) ** profile.views
-        text += f", and over its {profile.views} mixtures about {out:.0%} of it. " if profile.views > 1 else ". "
+        text += f", and over its {profile.views} mixtures about {out:.0%} of it" if profile.views > 1 else ""
+        text += "; more of it stands in images of others. " if own_share < 1 else ". "
     if unchanged:
         text += f"{unchanged} of the {images} are published exactly as they were. "
     return text + "Treat it as obfuscation of who is in the set, not as protection; blindsight mix-report measures it."

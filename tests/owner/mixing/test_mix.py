@@ -150,7 +150,7 @@ def test_nothing_at_all_that_can_be_mixed_is_an_error(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"no")
     text = refused(OutputError, mix, open_source(tmp_path / "photos"), tmp_path / "mixed", KEY, SMALL)
-    assert text.startswith("nothing was mixed: none of the 4 inputs can be used")
+    assert text.startswith("nothing was mixed: none of the 4 inputs can be used, such as a/0.png is not an image")
 
 
 def test_jpeg_is_stored_as_asked_and_refused_for_instahide(photos, tmp_path):

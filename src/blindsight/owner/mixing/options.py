@@ -29,14 +29,12 @@ class MixMethod:
     """What there is to know of a method before anything is drawn.
 
     Attributes:
-        summary: one line for people.
         sources: donors an image by default.
         any_sources: False where the method has exactly that many.
-        partners: whose images are donors by default: ``same`` label or ``any``.
+        partners: whose images can be donors, ``same`` label or ``any``; the default first.
         own_parameters: fields of :class:`MixOptions` that are its own.
     """
 
-    summary: str
     sources: int
     any_sources: bool
     partners: tuple[str, ...]
@@ -44,23 +42,15 @@ class MixMethod:
 
 
 METHODS = {
-    "pbm": MixMethod(
-        "label-based pixel block mixing: blocks exchanged with images of the same label (arXiv 2105.08876)",
-        10,
-        True,
-        ("same",),
-        ("block", "probability"),
-    ),
-    "mixup": MixMethod("the weighted mean of two images (arXiv 1710.09412)", 1, False, ("same", "any"), ("alpha",)),
-    "cutmix": MixMethod("a rectangle of another image (arXiv 1905.04899)", 1, False, ("same", "any"), ("alpha",)),
-    "instahide": MixMethod(
-        "the weighted mean of several images, every sample negated or not (arXiv 2010.02772); "
-        "broken by Carlini et al., arXiv 2011.05315",
-        3,
-        True,
-        ("any", "same"),
-        (),
-    ),
+    # Label-based pixel block mixing (Xiang et al., arXiv 2105.08876): blocks exchanged with images of the same label.
+    "pbm": MixMethod(10, True, ("same",), ("block", "probability")),
+    # The weighted mean of two images (Zhang et al., arXiv 1710.09412).
+    "mixup": MixMethod(1, False, ("same", "any"), ("alpha",)),
+    # A rectangle of another image (Yun et al., arXiv 1905.04899).
+    "cutmix": MixMethod(1, False, ("same", "any"), ("alpha",)),
+    # The weighted mean of several images, every sample negated or not (Huang et al., arXiv 2010.02772); broken by
+    # Carlini et al., arXiv 2011.05315.
+    "instahide": MixMethod(3, True, ("any", "same"), ()),
 }
 
 

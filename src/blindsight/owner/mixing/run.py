@@ -133,7 +133,8 @@ def mix(
         work = layout_work(_worker(mixer, profile), profile)
         outcome = job.run(tasks, work, workers=workers, progress=progress)
         if not outcome.records:
-            raise OutputError(f"nothing was mixed: none of the {len(mixer.items)} inputs can be used; see {index}")
+            first = f", such as {outcome.rejects[0][1]}" if outcome.rejects else ""
+            raise OutputError(f"nothing was mixed: none of the {len(mixer.items)} inputs can be used{first}")
         # An unreadable donor is met again by every image that draws it.
         rejects = sorted({*outcome.rejects, *source.rejects})
         outcome = type(outcome)(outcome.records, rejects, outcome.resumed)
