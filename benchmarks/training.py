@@ -1,6 +1,7 @@
 """How fast the presets train on a CPU beside timm's own layers, and what our ViTs' two choices are worth.
 
     python benchmarks/training.py            # Markdown tables; exits with 1 where a limit is not kept
+    python benchmarks/training.py --compile  # what torch.compile is worth instead
     python benchmarks/training.py --digits   # trains twice on protected digits instead; needs scikit-learn
 
 Steps: random data, one thread, images per second of process CPU time, medians of rounds in which all variants take
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
+import torch._inductor.config
 from timm.models.convmixer import ConvMixer
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
@@ -44,6 +46,7 @@ PEER, FLOAT32, AUTO = "timm, float32", "ours, float32", "ours, auto"
 FLOAT32_LIMIT = 0.9
 AUTO_LIMITS = {"vit_micro_patch4_32": 1.5, "convmixer_128_4_patch4_32": 1.5}
 EPOCH_PRESETS = ("convmixer_128_4_patch4_32", "vit_micro_patch4_32")
+CNNS = ("resnet_micro",)
 EPOCH_IMAGES, EPOCH_ROUNDS, SHORT, LONG = 2000, 3, 1, 3
 CLASSES = 10
 
@@ -58,10 +61,12 @@ def peer(preset: str) -> nn.Module:
     return VisionTransformer(**shape, class_token=False, global_pool="avg", num_classes=CLASSES)
 
 
-def stepper(network: nn.Module, side: int, batch: int, bfloat16: bool) -> Callable[[], None]:
+def stepper(network: nn.Module, side: int, batch: int, bfloat16: bool, *, compiled: bool = False) -> Callable[[], None]:
     """A function that takes one training step, with the recipe's defaults, on one random batch."""
     layout = torch.channels_last if wants_channels_last(network) else torch.contiguous_format
     network = network.train().to(memory_format=layout)
+    if compiled:
+        network.compile()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.05, fused=True)
     pixels = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8)
     labels = torch.randint(0, CLASSES, (batch,))
@@ -78,14 +83,14 @@ def stepper(network: nn.Module, side: int, batch: int, bfloat16: bool) -> Callab
     return step
 
 
-def ours(preset: str, precision: str) -> Callable[[], None]:
-    side = int(preset.rsplit("_", 1)[1])
+def ours(preset: str, precision: str, *, compiled: bool = False) -> Callable[[], None]:
+    side = 32 if preset in CNNS else int(preset.rsplit("_", 1)[1])
     network = create_model(preset, num_classes=CLASSES, img_size=(side, side))
     config = TrainConfig(model=preset, accelerator="cpu", precision=precision)  # type: ignore[arg-type]
     bfloat16 = choose_precision(config, network, (side, side)) == "bf16-mixed"
     if bfloat16:
         use_plain_attention(network)
-    return stepper(network, side, PRESETS[preset][0], bfloat16)
+    return stepper(network, side, PRESETS.get(preset, (128,))[0], bfloat16, compiled=compiled)
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -127,6 +132,23 @@ def compare_steps(rounds: int) -> bool:
     for preset, name, limit, ratio in verdicts:
         print(f"- {preset}, {name}: at least {limit}; {ratio:.2f}: {'kept' if ratio >= limit else 'NOT KEPT'}")
     return all(ratio >= limit for *_, limit, ratio in verdicts)
+
+
+def compare_compiled(rounds: int) -> None:
+    """Prints the speed of a step with and without ``torch.compile``, and what the compiling takes."""
+    torch._inductor.config.force_disable_caches = True
+    print("| preset, batch | images a CPU second | compiled | wall seconds to the end of the first step |")
+    print("| --- | --- | --- | --- |")
+    for preset in (*EPOCH_PRESETS, *CNNS):
+        plain, compiled = ours(preset, "auto"), ours(preset, "auto", compiled=True)
+        plain()
+        start = time.perf_counter()
+        compiled()
+        first = time.perf_counter() - start
+        times = np.array([[cpu_seconds(plain), cpu_seconds(compiled)] for _ in range(rounds + 1)])[1:]
+        speed = 128 / np.median(times, axis=0)
+        ratio = f"{speed[1]:,.0f} ({speed[1] / speed[0]:.2f})"
+        print(f"| `{preset}`, 128 | {speed[0]:,.0f} | {ratio} | {first:.0f} |", flush=True)
 
 
 def random_folder(folder: Path) -> Path:
@@ -217,6 +239,7 @@ def compare_digits(epochs: int, seed: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="of steps")
+    parser.add_argument("--compile", action="store_true", help="what torch.compile is worth instead")
     parser.add_argument("--digits", action="store_true", help="the accuracy on protected digits instead of speed")
     parser.add_argument("--epochs", type=int, default=12, help="of the trainings on digits")
     parser.add_argument("--seed", type=int, default=42, help="of the trainings on digits")
@@ -224,10 +247,13 @@ def main() -> int:
     torch.set_num_threads(1)
     facts = machine()
     units = "with" if has_bfloat16_units() else "without"
-    print(f"{facts['processor']}, {facts['cores']} cores, {units} bfloat16 matrix units; one thread.")
+    print(f"{facts['processor']}, {facts['cores']} cores, {units} bfloat16 units; one thread.")
     print(f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, timm {timm.__version__}.\n")
     if options.digits:
         compare_digits(options.epochs, options.seed)
+        return 0
+    if options.compile:
+        compare_compiled(options.rounds)
         return 0
     kept = compare_steps(options.rounds)
     compare_epochs()

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("lightning")
+import torch
 
 from bench_helpers import TINY, write_recipe
 from blindsight.bench.cells import Job, cells_of, plan
@@ -111,6 +115,45 @@ def test_a_resumed_training_gives_the_same_numbers(done, tmp_path: Path) -> None
     (third,) = runner.run(jobs[:1]).done
     assert third.resumed
     assert numbers(third) == numbers(results[0])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from blindsight.bench.cells import cells_of, plan
+from blindsight.bench.data import open_data
+from blindsight.bench.recipe import load_recipe
+from blindsight.bench.run import Runner
+from blindsight.provider import callbacks
+from blindsight.provider.progress import TrainingProgress
+
+callbacks.SAVE_SECONDS, callbacks.SHOW_SECONDS = 0.0, -1.0  # keeps what there is before every step
+
+class Kill(TrainingProgress):
+    def step(self, epoch, done, total):
+        if (epoch, done) == (2, 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+recipe, work = load_recipe(Path(sys.argv[1])), Path(sys.argv[2])
+data = open_data("digits", work, recipe.scales["smoke"].limit)
+runner = Runner(recipe, "smoke", data, work, threads=1, progress=lambda _, epochs: Kill(epochs))
+runner.run(plan(cells_of(recipe, "smoke"), seeds=1)[:1])
+"""
+
+
+def test_kill_9_in_the_middle_of_an_epoch(done, tmp_path: Path) -> None:
+    _, results, _ = done
+    work = tmp_path / "work"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(write_recipe(tmp_path)), str(work)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (work / "results").exists()
+    (checkpoint,) = work.rglob("last.ckpt")
+    state = torch.load(checkpoint, weights_only=True)
+    assert (state["epoch"], state["global_step"]) == (1, 3)  # two steps an epoch: the fourth was not kept
+    runner, jobs = runner_of(work)
+    (again,) = runner.run(jobs[:1]).done
+    assert again.resumed
+    assert numbers(again) == numbers(results[0])
 
 
 def test_ctrl_c_between_trainings_is_said_the_same_way(tmp_path: Path) -> None:

@@ -106,6 +106,20 @@ def test_help_names_the_recipes(call: Callable[..., str], monkeypatch: pytest.Mo
     assert ", ".join(recipe_names()) in text
 
 
+def test_arguments_of_the_architecture(data: Path, tmp_path: Path, call: Callable[..., str]) -> None:
+    out = tmp_path / "r"
+    model = ["--model", "vit_micro_patch4_32", "--model-arg", "depth=1", "--model-arg", "embed_dim=32"]
+    call("train", data, "--out", out, "--epochs", 1, *model, "--model-arg", "num_heads=2")
+    arguments = json.loads((out / "config.json").read_text())["model_args"]
+    assert {name: arguments[name] for name in ("depth", "embed_dim", "num_heads")} == {
+        "depth": 1,
+        "embed_dim": 32,
+        "num_heads": 2,
+    }
+    with pytest.raises(BlindsightError, match=r"--model-arg takes NAME=VALUE, such as depth=4; got 'depth'"):
+        call("train", data, "--out", tmp_path / "s", "--model-arg", "depth")
+
+
 def test_resume_needs_no_options_again(
     data: Path, tmp_path: Path, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,8 +119,47 @@ def test_resumed_equals_uninterrupted(protected: Path, tmp_path: Path) -> None:
     assert result["best_epoch"] == json.loads((tmp_path / "whole" / "recipe.json").read_text())["result"]["best_epoch"]
 
 
+class StopAtStep(StopAfter):
+    """A listener that presses Ctrl-C after so many steps, here one a call."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(10**6, KeyboardInterrupt())
+        self.left = step
+
+    def step(self, *_: object) -> None:
+        self.left -= 1
+        if not self.left:
+            raise self.error
+
+
+@pytest.mark.parametrize("cache", ["ram", "none"])
+def test_resumed_within_an_epoch_equals_uninterrupted(
+    protected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    recipe = config(epochs=3, cache=cache, threads=1, **HARD)
+    train(protected, tmp_path / "whole", recipe)
+    broken = tmp_path / "broken"
+    monkeypatch.setattr("blindsight.provider.callbacks.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("blindsight.provider.callbacks.SHOW_SECONDS", -1.0)
+    steps = json.loads((tmp_path / "whole" / "recipe.json").read_text())["result"]["train_images"] // recipe.batch_size
+    assert steps >= 3, "too few images for an interruption in the middle"
+    # In the first epoch, twice in the second, once more in it after nothing but one step.
+    for stop, kept in (
+        (3, "2 steps of epoch 1"),
+        (steps, "epoch 1 and 1 steps of epoch 2"),
+        (2, "epoch 1 and 2 steps"),
+    ):
+        with pytest.raises(BlindsightError, match=f"--resume; {kept}"):
+            train(protected, broken, recipe, resume=broken.exists(), progress=StopAtStep(stop))  # type: ignore[arg-type]
+    train(protected, broken, recipe, resume=True)
+    assert same(tmp_path / "whole", broken)
+    rows = [list(csv.DictReader((tmp_path / n / "metrics.csv").open())) for n in ("whole", "broken")]
+    timeless = [[{k: v for k, v in row.items() if "second" not in k} for row in table] for table in rows]
+    assert timeless[0] == timeless[1]
+
+
 def test_interrupted_before_the_first_epoch(protected: Path, tmp_path: Path) -> None:
-    with pytest.raises(BlindsightError, match="no epoch was finished"):
+    with pytest.raises(BlindsightError, match="nothing was kept yet"):
         train(protected, tmp_path / "run", config(), progress=StopAfter(0, KeyboardInterrupt()))  # type: ignore[arg-type]
     assert train(protected, tmp_path / "run", config(), resume=True)["epochs"] == 3
 

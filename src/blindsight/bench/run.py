@@ -234,7 +234,7 @@ class Runner:
         return self.work / RESULTS / f"{job.path}.json"
 
 
-_INTERRUPTED = "interrupted; what is finished is kept: the same command goes on from the last finished epoch"
+_INTERRUPTED = "interrupted; what is finished is kept: the same command goes on"
 # Its figure in another paper changes no result.
 _INCIDENTAL = INCIDENTAL | {"published"}
 

@@ -12,7 +12,16 @@ import typer
 
 from blindsight.errors import MissingDependencyError, ParameterError
 
-__all__ = ["AsJson", "KeyOption", "Workers", "parse_size", "print_json", "progress_bar", "require_provider"]
+__all__ = [
+    "AsJson",
+    "KeyOption",
+    "Workers",
+    "parse_settings",
+    "parse_size",
+    "print_json",
+    "progress_bar",
+    "require_provider",
+]
 
 KeyOption = Annotated[
     Path | None,
@@ -34,6 +43,25 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if not match:
         raise ParameterError(f"a size is pixels such as 224, or HEIGHTxWIDTH such as 192x256; got {text!r}")
     return int(match[1]), int(match[2] or match[1])
+
+
+def parse_settings(option: str, settings: list[str] | None, example: str) -> dict[str, bool | int | float | str]:
+    """``NAME=VALUE`` with JSON values; other text is a string.
+
+    Raises:
+        ParameterError: no name, or no value.
+    """
+    parameters: dict[str, bool | int | float | str] = {}
+    for setting in settings or []:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise ParameterError(f"{option} takes NAME=VALUE, such as {example}; got {setting!r}")
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = value
+        parameters[name] = parsed if isinstance(parsed, bool | int | float | str) else value
+    return parameters
 
 
 def print_json(value: dict[str, Any]) -> None:

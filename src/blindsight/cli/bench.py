@@ -75,8 +75,8 @@ def run(
 ) -> None:
     """Run the cells of a recipe, in its order: protect, train, evaluate, and try wrong keys.
 
-    Whatever is done is kept. The same command goes on after Ctrl-C, a crash or a reboot, and loses at most the epoch
-    that was running. Keys are made from the seeds, so everybody gets the same images; never use one for anything else.
+    Whatever is done is kept. The same command goes on after Ctrl-C, a crash or a reboot, and loses at most
+    two minutes. Keys are made from the seeds, so everybody gets the same images; never use one for anything else.
 
     Example: blindsight bench run paper1-cifar10 --scale smoke --out work
 

@@ -1,11 +1,11 @@
 """The owner's commands on data sets: protect, reveal, rotate."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blindsight.cli._common import AsJson, KeyOption, Workers, parse_size, print_json, progress_bar
+from blindsight.cli._common import AsJson, KeyOption, Workers, parse_settings, parse_size, print_json, progress_bar
 from blindsight.cli._data import (
     REJECTED,
     Background,
@@ -31,11 +31,9 @@ from blindsight.cli._data import (
     print_rejects,
     source_and_out,
 )
-from blindsight.errors import ParameterError
 
 if TYPE_CHECKING:
     from blindsight.owner.protect import ProtectReport
-    from blindsight.profile import Scalar
 
 __all__ = ["protect", "reveal", "rotate"]
 
@@ -99,7 +97,7 @@ def protect(
     options = ProtectOptions(
         scheme=scheme,
         block_size=block_size,
-        parameters=_parameters(parameter or []),
+        parameters=parse_settings("--set", parameter, "negation=false"),
         size=parse_size(size),
         fit=fit,
         channels=1 if gray else 3,
@@ -258,20 +256,3 @@ def rotate(
         print_rejects(report.rejects, report.index / "rejects.csv")
     if report.rejects:
         raise typer.Exit(REJECTED)
-
-
-def _parameters(settings: list[str]) -> "dict[str, Scalar]":
-    """``NAME=VALUE`` with JSON values; other text is a string."""
-    import json
-
-    parameters: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise ParameterError(f"--set takes NAME=VALUE, such as negation=false; got {setting!r}")
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = value
-        parameters[name] = parsed if isinstance(parsed, bool | int | float | str) else value
-    return parameters

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from blindsight.cli._common import AsJson, parse_size, print_json, require_provider
+from blindsight.cli._common import AsJson, parse_settings, parse_size, print_json, require_provider
 from blindsight.provider.recipes import recipe_names
 
 __all__ = ["train"]
@@ -23,6 +23,9 @@ def train(
     model: Annotated[
         str | None,
         _o("Any timm model, or a preset such as vit_tiny_patch4_32. \\[default: vit_micro_patch4_32]", MODEL),
+    ] = None,
+    model_arg: Annotated[
+        list[str] | None, _o("An argument of the architecture, NAME=VALUE; may be repeated.", MODEL, "--model-arg")
     ] = None,
     pretrained: Annotated[bool | None, _o("Start from timm's weights for that model.", MODEL, "--pretrained")] = None,
     checkpoint: Annotated[
@@ -74,6 +77,9 @@ def train(
         float | None, _o("Part of images to erase whole blocks from. \\[default: 0]", AUGMENTATION)
     ] = None,
     precision: Annotated[str | None, _o("32-true, bf16-mixed, 16-mixed or auto. \\[default: auto]", MACHINE)] = None,
+    compile: Annotated[
+        bool | None, _o("Compile the network first: minutes, for long trainings.", MACHINE, "--compile")
+    ] = None,
     accelerator: Annotated[str | None, _o("auto, cpu, gpu or mps. \\[default: auto]", MACHINE)] = None,
     devices: Annotated[int | None, _o("Processes, one device each (DDP). \\[default: 1]", MACHINE)] = None,
     threads: Annotated[int | None, _o("Threads for decoding and arithmetic. \\[default: torch's]", MACHINE)] = None,
@@ -106,6 +112,8 @@ def train(
 
     Example: blindsight train mixed --recipe pbm-small --out run
 
+    Example: blindsight train protected --model le_adaptnet --model-arg backbone=resnet18 --out run
+
     Example: blindsight train protected --model convmixer_256_8_patch4_32 --lr 0.01 --sched onecycle --out run
 
     After Ctrl-C: the same command with --resume.
@@ -117,9 +125,12 @@ def train(
     given = {name: value for name, value in locals().items() if name in TrainConfig.model_fields and value is not None}
     if img_size is not None:
         given["img_size"] = parse_size(img_size)
+    arguments = parse_settings("--model-arg", model_arg, "depth=4")
     stored = out / "recipe.json"
     base = stored if resume and recipe is None and stored.is_file() else recipe
     values = TrainConfig.read(base) if base is not None else {}
+    if arguments:
+        given["model_args"] = {**values.get("model_args", {}), **arguments}
     config = TrainConfig.make({**values, **given})
 
     from blindsight.provider import training

@@ -47,9 +47,9 @@ def as_our_errors(out: Path, last: Path, log: EpochLog, keeper: Keeper) -> Itera
         if not log.interrupted and not isinstance(error, KeyboardInterrupt):
             raise
         if last.exists():
-            how = f"go on with the same command and --resume; epoch {keeper.kept_epoch} is kept in {out}"
+            how = f"go on with the same command and --resume; {keeper.kept} is kept in {out}"
         else:
-            how = f"no epoch was finished; start again with --resume or remove {out}"
+            how = f"nothing was kept yet; start again with --resume or remove {out}"
         raise BlindsightError(f"training interrupted; {how}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -58,9 +58,17 @@ def as_our_errors(out: Path, last: Path, log: EpochLog, keeper: Keeper) -> Itera
     except torch.OutOfMemoryError:
         raise ParameterError("the device is out of memory; choose a smaller --batch-size or --model") from None
     except (RuntimeError, EOFError, KeyError) as error:
-        if last.exists() and not log.rows:
-            raise CorruptDataError(f"{last} cannot be resumed from ({str(error).splitlines()[0]})") from error
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise ParameterError(
+                f"torch.compile cannot compile this network here ({_first_line(error)}); leave --compile out"
+            ) from error
+        if last.exists() and not log.started:
+            raise CorruptDataError(f"{last} cannot be resumed from ({_first_line(error)})") from error
         raise
     finally:
         if main and handler is not None:
             signal.signal(signal.SIGINT, handler)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -27,6 +27,8 @@ class EpochBatches:
         self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
+        #: (epoch, batch): where a resumed training begins, after the batches that it had in that epoch.
+        self.begin = (0, 0)
         # Lightning calls set_epoch on `loader.sampler` and on `loader.batch_sampler.sampler`.
         self.sampler = self
 
@@ -52,7 +54,7 @@ class EpochBatches:
         else:
             order = torch.arange(self.count)
         mine = order[self.rank :: self.world_size][: self.share]
-        for k in range(len(self)):
+        for k in range(self.begin[1] if self.epoch == self.begin[0] else 0, len(self)):
             yield mine[k * self.batch_size : (k + 1) * self.batch_size]
 
 

@@ -19,6 +19,11 @@ __all__ = ["BEST_NAME", "LAST_NAME", "METRICS_NAME", "EpochLog", "Keeper"]
 METRICS_NAME = "metrics.csv"
 LAST_NAME = "last.ckpt"
 BEST_NAME = "best.safetensors"
+SHOW_SECONDS = 0.2
+#: Work of no more than two minutes is lost with a machine; the rest of them is for the step that is running then.
+SAVE_SECONDS = 100.0
+#: Several devices agree on whether to save only every so many steps: they wait for each other to do it.
+AGREE_EVERY = 20
 
 
 class EpochLog(Callback):
@@ -34,6 +39,8 @@ class EpochLog(Callback):
         self.listener = listener
         self.rows: list[dict[str, Any]] = []
         self.interrupted = False
+        #: True once a batch was reached: the state that was resumed from could be read.
+        self.started = False
         self._began = self._trained = self._shown = 0.0
         self._images = 0
 
@@ -43,9 +50,19 @@ class EpochLog(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = list(state_dict["rows"])
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        # An epoch that is resumed in its middle is not started again; its speed is that of what was left.
+        self._begin()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        self._begin()
+
+    def _begin(self) -> None:
         self._began = self._trained = time.perf_counter()
         self._images = 0
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.started = True
 
     def on_train_batch_end(
         self,
@@ -57,7 +74,7 @@ class EpochLog(Callback):
     ) -> None:
         self._images += len(batch[1]) * trainer.world_size
         self._trained = time.perf_counter()
-        if self.listener is not None and (self._trained - self._shown > 0.2):
+        if self.listener is not None and (self._trained - self._shown > SHOW_SECONDS):
             self._shown = self._trained
             self.listener.step(trainer.current_epoch + 1, batch_idx + 1, trainer.num_training_batches)
 
@@ -90,7 +107,8 @@ class EpochLog(Callback):
 class Keeper(Checkpoint):
     """Keeps ``last.ckpt`` (all that is needed to go on) and ``best.safetensors`` (weights of the best epoch).
 
-    The best epoch is the one of highest validation accuracy, the earliest of equals; without validation, the last.
+    ``last.ckpt`` is written after every epoch, and within one when :data:`SAVE_SECONDS` have passed. The best epoch is
+    the one of highest validation accuracy, the earliest of equals; without validation, the last.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -98,14 +116,51 @@ class Keeper(Checkpoint):
         self.folder = folder
         self.best_epoch = 0
         self.best_top1 = -1.0
-        self.kept_epoch = 0
+        self.kept_epoch = self.kept_batch = 0
+        self._saved = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_epoch": self.best_epoch, "best_top1": self.best_top1, "kept_epoch": self.kept_epoch}
+        names = ("best_epoch", "best_top1", "kept_epoch", "kept_batch")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_epoch, self.best_top1 = state_dict["best_epoch"], state_dict["best_top1"]
-        self.kept_epoch = state_dict["kept_epoch"]
+        self.kept_epoch, self.kept_batch = state_dict["kept_epoch"], state_dict.get("kept_batch", 0)
+
+    @property
+    def kept(self) -> str:
+        """How much of the training is kept, in words."""
+        parts = [f"epoch {self.kept_epoch}"] if self.kept_epoch else []
+        parts += [f"{self.kept_batch} steps of epoch {self.kept_epoch + 1}"] if self.kept_batch else []
+        return " and ".join(parts)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+        self._saved = time.monotonic()
+
+    def on_load_checkpoint(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        # Lightning counts on from this batch, and leaves it to the loader to begin there too.
+        state = checkpoint["callbacks"][self.state_key]
+        trainer.datamodule.begin = (state["kept_epoch"], state.get("kept_batch", 0))  # type: ignore[attr-defined]
+
+    def on_train_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
+        # Before a step, not after one: there the moving average has not followed yet.
+        if not batch_idx or (trainer.world_size > 1 and batch_idx % AGREE_EVERY):
+            return
+        due = time.monotonic() - self._saved >= SAVE_SECONDS
+        if trainer.strategy.broadcast(due):
+            self.kept_epoch, self.kept_batch = trainer.current_epoch, batch_idx
+            self._save_last(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         from safetensors.torch import save
@@ -118,11 +173,12 @@ class Keeper(Checkpoint):
             if trainer.is_global_zero:
                 state = {k: v.detach().cpu().contiguous() for k, v in pl_module.best_module.state_dict().items()}
                 write_atomic(self.folder / BEST_NAME, save(state))
+        pl_module.begin_epoch()
+        self.kept_epoch, self.kept_batch = trainer.current_epoch + 1, 0
         self._save_last(trainer)
 
     def _save_last(self, trainer: pl.Trainer) -> None:
         path = self.folder / LAST_NAME
-        self.kept_epoch = trainer.current_epoch + 1
         state = trainer._checkpoint_connector.dump_checkpoint()
         if trainer.is_global_zero:
             buffer = io.BytesIO()
@@ -132,3 +188,4 @@ class Keeper(Checkpoint):
             except OutputError as error:
                 raise OutputError(f"{error}; training stops at epoch {trainer.current_epoch + 1}") from None
         trainer.strategy.barrier()
+        self._saved = time.monotonic()

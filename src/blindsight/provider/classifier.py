@@ -60,6 +60,10 @@ def schedule_factor(step: int, total: int, config: TrainConfig) -> float:
     return _half_cosine(1.0, config.min_lr, (step - warmup) / max(1, total - warmup))
 
 
+def _step_seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
 def _half_cosine(start: float, end: float, part: float) -> float:
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
 
@@ -70,7 +74,7 @@ class Classifier(pl.LightningModule):
     Labels are class indices, int64 (N,), or the weight of every class, float32 (N, K). Accuracy counts against the
     heaviest class.
 
-    Everything random is drawn from (seed, step) or (seed, epoch), so a training resumed after an epoch goes on exactly
+    Everything random is drawn from (seed, step) or (seed, epoch), so a training resumed after any step goes on exactly
     as if it had never stopped.
 
     The loss is the cross-entropy, and besides what the network asks for (:mod:`blindsight.nets.regularisation`).
@@ -94,6 +98,7 @@ class Classifier(pl.LightningModule):
         self._sums: Tensor | None = None
         self._losses: Tensor | None = None
         self._steps = 0
+        self._resumed: dict[str, Any] | None = None
 
     @property
     def best_module(self) -> nn.Module:
@@ -108,10 +113,27 @@ class Classifier(pl.LightningModule):
         return normalise(images, self.config.mean, self.config.std).contiguous(memory_format=self.layout)
 
     def on_train_epoch_start(self) -> None:
-        # Dropout and drop path draw from torch's own generator.
-        torch.manual_seed((self.config.seed * 1_000_003 + self.current_epoch) % 2**63 + self.global_rank)
+        self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        """Forgets the losses of the epoch so far."""
         self._losses = None
         self._steps = 0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["epoch_so_far"] = {"losses": self._losses, "steps": self._steps}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._resumed = checkpoint.get("epoch_so_far")
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        if self._resumed is not None:  # not earlier: Lightning may or may not begin the epoch again
+            losses = self._resumed["losses"]
+            self._losses = None if losses is None else losses.to(self.device)
+            self._steps = self._resumed["steps"]
+            self._resumed = None
+        # Dropout and drop path draw from torch's own generator.
+        torch.manual_seed(_step_seed(self.config.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch

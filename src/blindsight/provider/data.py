@@ -183,6 +183,8 @@ class ProtectedDataModule(pl.LightningDataModule):
         # How its data lay on disk is no fact of a model.
         self.profile = profile.model_copy(update={"size": self.size, "fit": fitting, "layout": "folder"})
         self.held_out = False
+        #: (epoch, batch), both from 0: where a resumed training begins.
+        self.begin = (0, 0)
         self._sets: dict[str, ProtectedFolder] = {}
 
     def _resolve_size(self, profile: Profile, size: tuple[int, int] | None) -> tuple[int, int]:
@@ -245,7 +247,7 @@ class ProtectedDataModule(pl.LightningDataModule):
         return self._sets[split]
 
     def train_dataloader(self) -> Any:
-        return self._loader("train", shuffle=True)
+        return self._loader("train", shuffle=True, begin=self.begin)
 
     def val_dataloader(self) -> Any:
         return self._loader("val", shuffle=False) if len(self._sets["val"]) else []
@@ -253,11 +255,13 @@ class ProtectedDataModule(pl.LightningDataModule):
     def test_dataloader(self) -> Any:
         return self._loader("test", shuffle=False)
 
-    def _loader(self, split: str, *, shuffle: bool) -> Any:
+    def _loader(self, split: str, *, shuffle: bool, begin: tuple[int, int] = (0, 0)) -> Any:
         data = self._sets[split]
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batches = EpochBatches(len(data), self.batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world)
+        batches.begin = begin
+        batches.set_epoch(begin[0])  # loader processes begin before Lightning says which epoch it is
         if data.images is not None:
             return TensorLoader(data.images, data.labels, batches)
         workers = self.threads if self.threads is not None else (os.cpu_count() or 1)

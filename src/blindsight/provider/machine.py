@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -26,9 +27,9 @@ def machine() -> dict[str, str | int]:
 
 
 def has_bfloat16_units() -> bool:
-    """True for processors that multiply bfloat16 matrices in hardware (AMX)."""
+    """True for processors that multiply bfloat16 numbers in hardware (AMX, AVX-512 BF16)."""
     info = Path("/proc/cpuinfo")
-    return info.exists() and "amx_bf16" in info.read_text(errors="replace")
+    return info.exists() and re.search(r"\b(amx|avx512)_bf16\b", info.read_text(errors="replace")) is not None
 
 
 def share_processors() -> None:

@@ -53,7 +53,9 @@ class TrainConfig(BaseModel):
         reprob: the part of images of which whole blocks are erased.
         ema: decay of the moving average of the weights, which is then what is evaluated and kept; 0 is off.
         precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, or ``auto``: bfloat16 where the GPU or CPU has
-            units for it (on a CPU, AMX), else 32 bit.
+            units for it (on a CPU, AMX or AVX-512 BF16), else 32 bit.
+        compile: have ``torch.compile`` make kernels for this network first: minutes on a CPU, which pay in long
+            trainings only (results/training.md). Changes the last digits.
         holdout: part of the training images kept for validation where the data has no ``val`` split.
         seed: of everything random in the training.
         deterministic: ask torch for deterministic kernels, where there are any.
@@ -95,6 +97,7 @@ class TrainConfig(BaseModel):
     reprob: Probability = 0.0
     ema: Fraction = 0.0
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    compile: bool = False
     holdout: Fraction = 0.1
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
     deterministic: bool = True

@@ -243,6 +243,8 @@ def _fit(
     if precision == "bf16-mixed" and not on_gpu(config):
         use_plain_attention(network)
     classifier = Classifier(network, config, len(profile.classes), block, steps * config.epochs)
+    if config.compile:
+        classifier.model.compile()  # in place: names and files of the weights stay
     log, keeper = EpochLog(out, progress), Keeper(out / CHECKPOINTS)
     last = out / CHECKPOINTS / LAST_NAME
     with quiet():
