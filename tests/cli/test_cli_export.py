@@ -70,7 +70,7 @@ def test_errors_are_one_line(trained: Path, fails: Callable[..., str], monkeypat
     assert not (trained / "o").exists()
 
 
-def test_the_command_line_must_be_whole(trained: Path, run: Callable[..., tuple[str, str]]) -> None:
+def test_the_command_line_must_be_whole(run: Callable[..., tuple[str, str]]) -> None:
     assert "--out" in run("export run", 2)[1]
     assert "--batch-size" in run("export run --out o --batch-size many", 2)[1]
 

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -91,9 +90,7 @@ def open_torch(path: Path) -> Answer:
     return answer
 
 
-def write_onnx(
-    program: torch.export.ExportedProgram, run: Run, path: Path, opset: int, batch_size: int | None
-) -> None:
+def write_onnx(program: torch.export.ExportedProgram, run: Run, path: Path, opset: int, batch_size: int | None) -> None:
     """Writes an ONNX file, with the profile in its metadata; beyond 2 GB the weights go to ``<name>.data`` beside it.
 
     Raises:

@@ -35,7 +35,7 @@ __all__ = ["DEFAULT_OPSET", "FILES", "TOLERANCE", "ExportReport", "export_run"]
 FILES = {"onnx": "model.onnx", "torch-export": "model.pt2"}
 #: The oldest that torch writes without a conversion, so that the most runtimes read it.
 DEFAULT_OPSET = 18
-#: Of the largest difference of a logit, as a part of the logits' range: a hundred times what rounding made of any preset.
+#: Of the largest difference of a logit, as a part of the logits' range. Rounding made about 1e-6 of it at most.
 TOLERANCE = 1e-4
 #: Of the batches that are compared where the batch size is free.
 CHECKED = (1, 3)
