@@ -33,7 +33,7 @@ def test_export_to_onnx(trained: Path, run: Callable[..., tuple[str, str]], fail
     out, err = run("export run --out served")
     first, second = out.splitlines()
     assert first.startswith("wrote served/model.onnx (")
-    assert first.endswith(" MB, opset 18): images uint8 anyx3x8x8 -> 3 logits float32")
+    assert first.endswith(" MB, opset 18): images uint8 (N, 3, 8, 8) -> logits float32 (N, 3)")
     assert second.startswith("  read back by onnxruntime ")
     assert second.endswith("the same top-1 for 4 of 4")
     assert err == ""

@@ -328,6 +328,25 @@ def test_choices_that_cannot_work(save: Save, tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_another_opset(save: Save, tmp_path: Path) -> None:
+    source, out = save(), tmp_path / "out"
+    with pytest.raises(
+        ParameterError, match=r"cannot be written in opset 99: torch .* does not convert it from 18; ch"
+    ):
+        export_run(source, out, opset=99)
+    assert not out.exists()
+    assert export_run(source, out, opset=20).opset == 20
+    assert [o.version for o in onnx.load(out / "model.onnx").opset_import if o.domain == ""] == [20]
+
+
+def test_a_file_that_onnxruntime_does_not_run(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"nonsense")
+    with pytest.raises(
+        ParameterError, match=r"onnxruntime [0-9.]+ does not run the file \(.*\); choose a lower --opset"
+    ):
+        _formats.open_onnx(tmp_path / "model.onnx")
+
+
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])
 def test_missing_packages(missing: str, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = export.find_spec

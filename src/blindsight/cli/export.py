@@ -25,7 +25,7 @@ def export(
     ] = None,
     opset: Annotated[
         int | None,
-        typer.Option(help="Version of the ONNX operators, 18 or more. \\[default: 18]", show_default=False),
+        typer.Option(help="Version of the ONNX operators, such as 20. \\[default: 18]", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -52,6 +52,8 @@ def export(
         print_json(report.as_json())
         return
     size = f"{report.bytes / 1e6:.1f} MB" + ("" if report.opset is None else f", opset {report.opset}")
-    taken = "x".join("any" if side is None else str(side) for side in report.input_shape)
-    typer.echo(f"wrote {out / report.file} ({size}): images uint8 {taken} -> {report.output_shape[1]} logits float32")
+    taken, given = (
+        ", ".join("N" if n is None else str(n) for n in s) for s in (report.input_shape, report.output_shape)
+    )
+    typer.echo(f"wrote {out / report.file} ({size}): images uint8 ({taken}) -> logits float32 ({given})")
     typer.echo(f"  {report.checked}")

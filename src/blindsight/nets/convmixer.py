@@ -12,7 +12,7 @@ from timm.models import convmixer as timm_convmixer
 from timm.models._builder import build_model_with_cfg
 from timm.models._registry import generate_default_cfgs, register_model
 from torch import nn
-from torch.compiler import is_compiling
+from torch.compiler import is_exporting
 
 from blindsight.nets._matrices import MAX_POSITIONS, depthwise
 
@@ -43,7 +43,7 @@ class ConvMixer(timm_convmixer.ConvMixer):
         count, channels, height, width = x.shape
         positions = height * width
         # A graph for batches of every size (torch.export) cannot choose between the two forms by the size of one.
-        if x.device.type != "cpu" or positions > MAX_POSITIONS or self.grad_checkpointing or is_compiling():
+        if x.device.type != "cpu" or positions > MAX_POSITIONS or self.grad_checkpointing or is_exporting():
             return self.blocks(x)
         # Making the matrices is only worth while for batches: measured to pay from an eighth of the positions on.
         if 8 * count < positions:

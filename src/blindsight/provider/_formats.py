@@ -114,8 +114,8 @@ def write_onnx(program: torch.export.ExportedProgram, run: Run, path: Path, opse
     # Torch keeps to an opset of its own, with a line in its log, where a conversion fails.
     if model.opset_imports[""] != opset:
         raise ParameterError(
-            f"{run.config['architecture']} cannot be written in opset {opset}, only in {model.opset_imports['']}; "
-            f"choose another --opset, or none"
+            f"{run.config['architecture']} cannot be written in opset {opset}: torch {torch.__version__} does not "
+            f"convert it from {model.opset_imports['']}; choose another --opset, or none"
         )
     for node in model.graph.all_nodes():
         node.metadata_props.clear()
