@@ -17,6 +17,7 @@ from blindsight.cli.augment import augment
 from blindsight.cli.bench import bench_app
 from blindsight.cli.demo import demo
 from blindsight.cli.evaluate import evaluate, predict
+from blindsight.cli.export import export
 from blindsight.cli.key import key_app
 from blindsight.cli.mix import mix
 from blindsight.cli.mix_report import mix_report
@@ -45,7 +46,7 @@ app = typer.Typer(
     cls=_Group,
     help="Train and serve image classifiers on images nobody else can see.\n\n"
     "The owner of the images: key, protect, preview, reveal, rotate, mix, mix-report. "
-    "The provider: augment, train, evaluate, predict. "
+    "The provider: augment, train, evaluate, predict, export. "
     "Begin with: blindsight demo",
     epilog="The protection is visual obfuscation, not cryptography: README.md says what breaks it.",
     no_args_is_help=True,
@@ -58,7 +59,7 @@ OWNER, PROVIDER, BOTH = "The owner's side", "The provider's side", "Both"
 app.add_typer(key_app, rich_help_panel=OWNER)
 for command in (protect, preview, reveal, rotate, mix, mix_report):
     app.command(rich_help_panel=OWNER)(command)
-for command in (train, evaluate, predict):
+for command in (train, evaluate, predict, export):
     app.command(rich_help_panel=PROVIDER)(command)
 for command in (augment, demo):
     app.command(rich_help_panel=BOTH)(command)

@@ -4,7 +4,7 @@ from typing import Any
 
 from blindsight.profile import Profile
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "statement"]
 
 _STATEMENT = """\
 **Perceptual encryption is visual obfuscation, not cryptography.** It hides pictures from people and programs that
@@ -17,6 +17,11 @@ _MIXING = """\
 its own place; whoever collects enough of them can put pictures together again."""
 
 _PLAIN = "The images this model was trained on were **not protected**."
+
+
+def statement(profile: Profile) -> str:
+    """What the protection of a model's images is worth, in Markdown."""
+    return {"cipher": _STATEMENT, "mix": _MIXING, "plain": _PLAIN}[profile.kind]
 
 
 def model_card(
@@ -35,7 +40,6 @@ def model_card(
         results: names and numbers for the table; accuracies are fractions whose name ends in ``top1`` or ``top5``.
         normalisation: (mean, std) of every channel.
     """
-    statement = {"cipher": _STATEMENT, "mix": _MIXING, "plain": _PLAIN}[profile.kind]
     rows = "\n".join(f"| {name.replace('_', ' ')} | {_number(name, value)} |" for name, value in results.items())
     table = f"| measured | value |\n|---|---|\n{rows}\n" if rows else "Nothing was measured.\n"
     taken = {
@@ -61,7 +65,7 @@ tags:
 
 ## What the protection is worth
 
-{statement}
+{statement(profile)}
 
 ## Results
 

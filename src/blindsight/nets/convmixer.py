@@ -12,6 +12,7 @@ from timm.models import convmixer as timm_convmixer
 from timm.models._builder import build_model_with_cfg
 from timm.models._registry import generate_default_cfgs, register_model
 from torch import nn
+from torch.compiler import is_exporting
 
 from blindsight.nets._matrices import MAX_POSITIONS, depthwise
 
@@ -41,8 +42,11 @@ class ConvMixer(timm_convmixer.ConvMixer):
         x = self.stem(x)
         count, channels, height, width = x.shape
         positions = height * width
+        # A graph for batches of every size (torch.export) cannot choose between the two forms by the size of one.
+        if x.device.type != "cpu" or positions > MAX_POSITIONS or self.grad_checkpointing or is_exporting():
+            return self.blocks(x)
         # Making the matrices is only worth while for batches: measured to pay from an eighth of the positions on.
-        if x.device.type != "cpu" or positions > MAX_POSITIONS or 8 * count < positions or self.grad_checkpointing:
+        if 8 * count < positions:
             return self.blocks(x)
         x = x.flatten(2).transpose(0, 1).contiguous()
         for residual, pointwise, act, norm in self.blocks:
