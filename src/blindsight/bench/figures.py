@@ -16,6 +16,7 @@ __all__ = ["COLOURS", "STYLE", "accuracy_figure", "curves_figure", "new_figure",
 INK = "#1c1917"
 #: Told apart without colour too: by marks, and in the curves by their order in the legend.
 COLOURS = ("#1c1917", "#c2410c", "#0f766e", "#1d4ed8", "#a16207", "#7e22ce", "#be123c", "#57534e", "#0369a1", "#4d7c0f")
+ABREAST = 4
 MARKS = "osD^vPX*<>"
 STYLE: Any = {
     "font.size": 10,
@@ -59,22 +60,26 @@ def accuracy_figure(cells: Mapping[tuple[str, str], Average], chance: float, tit
 
     rows, columns = _order(row for row, _ in cells), _order(column for _, column in cells)
     with rc_context(STYLE):
-        figure = new_figure(max(5.0, 2.9 * len(columns) + 1.2), 1.6 + 0.36 * len(rows))
-        panels = figure.subplots(1, len(columns), squeeze=False, sharex=True, sharey=True)[0]
+        figure, panels = _panels(len(columns), max(5.0, 2.9 * min(len(columns), ABREAST) + 1.2), 1.6 + 0.36 * len(rows))
         for axes, column in zip(panels, columns, strict=True):
             for place, row in enumerate(rows):
                 cell = cells.get((row, column))
                 if cell is None:
                     continue
                 top1, low, high = 100 * cell.top1, 100 * cell.low, 100 * cell.high
-                mark = {"fmt": MARKS[place % len(MARKS)], "color": COLOURS[place % len(COLOURS)], "capsize": 3}
+                mark: dict[str, Any] = {
+                    "fmt": MARKS[place % len(MARKS)],
+                    "color": COLOURS[place % len(COLOURS)],
+                    "capsize": 3,
+                }
                 axes.errorbar(top1, place, xerr=[[top1 - low], [high - top1]], **mark)
                 axes.annotate(f"{top1:.1f}", (top1, place), (0, 6), textcoords="offset points", ha="center", size=8)
             axes.axvline(100 * chance, color="#a8a29e", ls=":")
-            axes.set(title=column, xlabel="top-1, % (dotted: chance)", yticks=range(len(rows)), yticklabels=rows)
+            axes.set(title=column, yticks=range(len(rows)), yticklabels=rows)
             axes.set_xlim(0, 100)
             axes.set_ylim(len(rows) - 0.4, -0.7)
             axes.tick_params(length=0)
+        figure.supxlabel("top-1, % (dotted: chance)", size=10)
         figure.suptitle(title, ha="left", x=0.01)
     return figure
 
@@ -86,8 +91,7 @@ def curves_figure(results: list[Result], title: str) -> "Figure":
 
     rows, columns = _order(r.row for r in results), _order(r.column for r in results)
     with rc_context(STYLE):
-        figure = new_figure(max(5.6, 3.4 * len(columns)), 3.9)
-        panels = figure.subplots(1, len(columns), squeeze=False, sharey=True)[0]
+        figure, panels = _panels(len(columns), max(5.6, 3.4 * min(len(columns), ABREAST)), 3.9, sharex=False)
         for axes, column in zip(panels, columns, strict=True):
             for result in (r for r in results if r.column == column):
                 place, first = (
@@ -95,15 +99,32 @@ def curves_figure(results: list[Result], title: str) -> "Figure":
                     result.seed == min(r.seed for r in results if (r.row, r.column) == (result.row, column)),
                 )
                 points = [(row["epoch"], row["train_loss"]) for row in result.curves if "train_loss" in row]
-                style = {"color": COLOURS[place % len(COLOURS)], "marker": MARKS[place % len(MARKS)], "ms": 3.5}
+                style: dict[str, Any] = {
+                    "color": COLOURS[place % len(COLOURS)],
+                    "marker": MARKS[place % len(MARKS)],
+                    "ms": 3.5,
+                }
                 style |= {"label": result.row, "lw": 1.5} if first else {"alpha": 0.5, "lw": 0.8}
                 axes.plot(*zip(*points, strict=True), **style)
             axes.set(title=column, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        panels[0].set_ylabel("training loss")
+        figure.supylabel("training loss", size=10)
         _legend(figure, panels)
         figure.suptitle(title, ha="left", x=0.01)
     return figure
+
+
+def _panels(count: int, width: float, height: float, *, sharex: bool = True) -> "tuple[Figure, list[Axes]]":
+    """So many panels, at most ABREAST in a row that is so high; one scale for all."""
+    abreast = min(count, ABREAST)
+    rows = -(-count // abreast)
+    figure = new_figure(width, height * rows)
+    grid = figure.subplots(rows, abreast, squeeze=False, sharex=sharex, sharey=True).ravel()
+    for axes in grid[count:]:
+        axes.remove()
+    for axes in grid[max(0, count - abreast) : count]:
+        axes.tick_params(labelbottom=True)  # also where the row below is not full
+    return figure, list(grid[:count])
 
 
 def _legend(figure: "Figure", panels: "Iterable[Axes]") -> None:
