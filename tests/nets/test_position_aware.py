@@ -209,8 +209,9 @@ def test_another_size_is_refused_in_words(kind: str) -> None:
 
 
 def test_what_cannot_be_made() -> None:
-    with pytest.raises(UnknownNameError, match="unknown embedding 'state'; did you mean states"):
-        create_model("vit_micro_patch4_32", num_classes=2, embedding="state")
+    for name in ("vit_micro_patch4_32", "convmixer_128_4_patch4_32"):
+        with pytest.raises(UnknownNameError, match="unknown embedding 'state'; did you mean states"):
+            create_model(name, num_classes=2, embedding="state")
     with pytest.raises(ParameterError, match="embedding_rank must be from 1 to 24"):
         create_model("vit_micro_patch4_32", num_classes=2, embedding="low_rank", embedding_rank=25, **SMALL_VIT)
     with pytest.raises(ParameterError, match="embedding_temperature must be above 0, got 0"):

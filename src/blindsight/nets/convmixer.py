@@ -13,9 +13,9 @@ from timm.models._builder import build_model_with_cfg
 from timm.models._registry import generate_default_cfgs, register_model
 from torch import nn
 
-from blindsight.errors import IncompatibleModelError
+from blindsight.errors import IncompatibleModelError, UnknownNameError
 from blindsight.nets._matrices import MAX_POSITIONS, depthwise
-from blindsight.nets.position_aware import no_decay_names, position_aware
+from blindsight.nets.position_aware import EMBEDDINGS, no_decay_names, position_aware
 
 __all__ = [
     "ConvMixer",
@@ -69,6 +69,8 @@ class ConvMixer(timm_convmixer.ConvMixer):
         super().__init__(dim, depth, kernel_size, patch_size=patch_size, **kwargs)
         if embedding == "tied":
             return
+        if embedding not in EMBEDDINGS:
+            raise UnknownNameError.of("embedding", embedding, list(EMBEDDINGS))
         if img_size is None or any(side % patch_size for side in img_size):
             raise IncompatibleModelError(
                 f"embedding '{embedding}' knows positions: it needs the images' size, which patches of "

@@ -103,7 +103,8 @@ def taught_weights(
     weights = weights.round(DECIMALS)
     # Small parts are rounded away; what that leaves open goes to the heaviest.
     weights[rows, heaviest] += 1 - weights.sum(1)
-    return weights.round(DECIMALS)
+    rounded: NDArray[np.float64] = weights.round(DECIMALS)
+    return rounded
 
 
 def write_soft_labels(
