@@ -63,7 +63,7 @@ class ConvMixer(timm_convmixer.ConvMixer):
         img_size: tuple[int, int] | None = None,
         embedding: str = "tied",
         embedding_rank: int = 8,
-        embedding_temperature: float = 0.05,
+        embedding_temperature: float = 0.02,
         **kwargs: Any,
     ) -> None:
         super().__init__(dim, depth, kernel_size, patch_size=patch_size, **kwargs)

@@ -133,7 +133,8 @@ class StatesEmbedding(PositionAware):
     :class:`~blindsight.algebra.BlockPermutation` has given this orientation, colour order and sign; there are 6 colour
     orders, or 1 where images are grey. The matrices are mixed once a pass, not the patches once an image.
 
-    The logits begin near zero, where no state is preferred. A small temperature makes up for how little an optimiser
+    Where no state is preferred a block and its negative cancel and nothing is left to learn by, so the logits begin
+    with draws, of standard deviation 2 over the temperature. A small temperature makes up for how little an optimiser
     moves a number in a short training: with AdamW at 0.001 not by more than about 1 in 1,000 steps.
 
     Args:
@@ -181,8 +182,8 @@ class StatesEmbedding(PositionAware):
         return product + self.bias.to(product.dtype)
 
 
-#: Standard deviation of the logits over the temperature: enough that no two states begin as equals.
-START = 0.1
+#: Standard deviation of the logits over the temperature, to begin with.
+START = 2.0
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def likely_states(model: nn.Module) -> LikelyStates:
 
 
 def position_aware(
-    conv: nn.Conv2d, kind: str, grid: tuple[int, int], *, rank: int = 8, temperature: float = 0.05
+    conv: nn.Conv2d, kind: str, grid: tuple[int, int], *, rank: int = 8, temperature: float = 0.02
 ) -> nn.Module:
     """An embedding of a kind, begun from a tied one; ``tied`` is the convolution itself.
 

@@ -82,7 +82,7 @@ class SmallViT(VisionTransformer):
         *,
         embedding: str = "tied",
         embedding_rank: int = 8,
-        embedding_temperature: float = 0.05,
+        embedding_temperature: float = 0.02,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -1,8 +1,8 @@
 """Sharpness-aware minimisation: steps by the gradient at the worst neighbour of the weights, not at the weights.
 
 Foret, Kleiner, Mobahi & Neyshabur, "Sharpness-Aware Minimization for Efficiently Improving Generalization", ICLR 2021
-(arXiv 2010.01412), algorithm 1 with p = 2. Chen, Hsieh & Gong (arXiv 2106.01548) found that vision transformers trained
-from scratch gain most from it. A step costs two passes.
+(arXiv 2010.01412), algorithm 1 with p = 2; Chen, Hsieh & Gong (arXiv 2106.01548) on vision transformers trained from
+scratch with it. A step costs two passes.
 """
 
 from collections.abc import Callable, Iterator
