@@ -3,7 +3,8 @@
 The header is ``image,class,weight``; an image has a row for each class of which it holds a part. ``image`` is the POSIX
 path below the data set, in Unicode normal form C, ``class`` a class id, ``weight`` a decimal. The weights of an image
 sum to 1. The image lies in the folder of the class of its target, the image with the largest part in it, so that a
-reader who knows no soft labels finds hard ones.
+reader who knows no soft labels finds hard ones. Of a protected set that a teacher was asked about (the command
+``soft-labels``) the weights are what the teacher saw, and the folder is the image's own class.
 """
 
 import csv

@@ -11,10 +11,11 @@ from blindsight.errors import BlindsightError, ParameterError, UnknownNameError
 from blindsight.profile import Codec
 
 CASES = [(name, scale) for name in recipe_names() for scale in load_recipe(name).scales]
+GAPS = ["etc-gap", "etc-gap-64"]
 
 
 def test_there_is_a_recipe_for_each_comparison() -> None:
-    assert recipe_names() == ["paper1-caltech101", "paper1-cifar10", "paper1-imagenette", "paper2-faces"]
+    assert recipe_names() == [*GAPS, "paper1-caltech101", "paper1-cifar10", "paper1-imagenette", "paper2-faces"]
 
 
 @pytest.mark.parametrize(("name", "scale"), CASES)

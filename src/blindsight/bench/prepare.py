@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blindsight.bench.data import BenchData, read_pixels
-from blindsight.bench.recipe import Images
+from blindsight.bench.recipe import Images, Teach
 from blindsight.errors import ParameterError
 from blindsight.images import encode_image, fit_image
+from blindsight.labels import LABELS_NAME
 from blindsight.owner.ids import image_id
 from blindsight.owner.keyfile import create_keyfile, load_keyset
 from blindsight.owner.keys import Keyset, SecretKey
 from blindsight.owner.mixing import MixOptions, mix
 from blindsight.owner.options import class_ids
 from blindsight.owner.protect import ProtectOptions, protect
+from blindsight.owner.soft_labels import Teacher, write_soft_labels
 from blindsight.owner.sources import Item
 from blindsight.owner.views import augmented_view
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
@@ -50,7 +52,14 @@ def bench_key(seed: int, work: Path) -> SecretKey:
     return key
 
 
-def prepare(images: Images, data: BenchData, seed: int, work: Path, say: Callable[[str], None]) -> Folders:
+def prepare(
+    images: Images,
+    data: BenchData,
+    seed: int,
+    work: Path,
+    say: Callable[[str], None],
+    teacher: Path | None = None,
+) -> Folders:
     """Makes the images of a cell, or finds them made.
 
     Args:
@@ -59,15 +68,18 @@ def prepare(images: Images, data: BenchData, seed: int, work: Path, say: Callabl
         seed: which key, and which views.
         work: they go to its ``images`` folder.
         say: told what is being made.
+        teacher: run folder of the model that ``images.soft_labels`` asks for.
 
     Raises:
         ParameterError: options that cannot work; an image that cannot be read.
         OutputError: the folder cannot be written to.
     """
     key = bench_key(seed, work)
+    if images.soft_labels and not images.scheme:
+        raise ParameterError(f"soft_labels are for images with a scheme; these are {images.kind}: leave them out there")
 
     def make(what: Images, write: Callable[[Path, bool], object]) -> Path:
-        out = work / "images" / _folder_name(what, data, seed)
+        out = work / "images" / _folder_name(what, data, seed, teacher)
         if not (out / PROFILE_NAME).exists() or (out / INCOMPLETE_MARKER).exists():
             say(f"images: {what.summary()}")
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -101,6 +113,9 @@ def prepare(images: Images, data: BenchData, seed: int, work: Path, say: Callabl
             views=images.views,
         )
         made = make(images, lambda out, begun: _all_read(protect(data.source, out, key, options, resume=begun).rejects))
+        if images.soft_labels and teacher and not (made / LABELS_NAME).exists():
+            say(f"labels: {images.soft_labels.teacher} is asked")
+            _teach(made, key, teacher, images.soft_labels)
         return Folders(made, made, key)
     assert images.mix is not None
     mixing = MixOptions(
@@ -117,10 +132,21 @@ def prepare(images: Images, data: BenchData, seed: int, work: Path, say: Callabl
     return Folders(augmented(made), plain(), key)
 
 
-def _folder_name(images: Images, data: BenchData, seed: int) -> str:
+def _teach(protected: Path, key: SecretKey, teacher: Path, how: Teach) -> None:
+    from blindsight.nets.runs import load_run
+    from blindsight.provider.prediction import predict
+
+    run = load_run(teacher)
+    asked = Teacher(run.profile.classes, run.size, run.profile.channels, lambda pixels: predict(run, pixels))
+    write_soft_labels(protected, key, asked, temperature=how.temperature, share=how.share)
+
+
+def _folder_name(images: Images, data: BenchData, seed: int, teacher: Path | None) -> str:
     """A name that two rows share only where their images are the same. Plain images without views have no seed."""
     drawn = images.kind != "plain" or images.views > 1
-    facts = {"images": images.model_dump(mode="json", exclude={"published"}), "data": data.digest}
+    facts = {"images": images.facts(), "data": data.digest}
+    if images.soft_labels and teacher:
+        facts["teacher"] = teacher.name  # it tells one training of that cell from another
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
     word = images.scheme or (images.mix.method if images.mix else "plain")
     return f"{word}-{digest}" + (f"-seed-{seed}" if drawn else "")

@@ -14,7 +14,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from blindsight.errors import MissingDependencyError, ParameterError, UnknownNameError
 from blindsight.profile import Codec, Scalar
 
-__all__ = ["SCALES", "Column", "Images", "Limit", "Mix", "Patch", "Recipe", "Scale", "load_recipe", "recipe_names"]
+__all__ = [
+    "SCALES",
+    "Column",
+    "Images",
+    "Limit",
+    "Mix",
+    "Patch",
+    "Recipe",
+    "Scale",
+    "Teach",
+    "load_recipe",
+    "recipe_names",
+]
 
 SCALES = ("smoke", "cpu", "full")
 _HERE = Path(__file__).parent / "recipes"
@@ -57,6 +69,20 @@ class Mix(_Strict):
     partners: Literal["same", "any"] | None = None
 
 
+class Teach(_Strict):
+    """Labels from a model of plain images, see :mod:`blindsight.owner.soft_labels`.
+
+    Attributes:
+        teacher: the cell ROW/COLUMN whose model of the same seed it is; it has to be trained first.
+        temperature: above 1 flattens its answers.
+        share: of the teacher in a label; the image's class is the rest.
+    """
+
+    teacher: str
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
 class Images(_Strict):
     """What the images of a row go through before anybody learns from them.
 
@@ -71,6 +97,7 @@ class Images(_Strict):
         allow_lossy: JPEG where it damages what can be revealed, as with 4x4 blocks.
         size: side in pixels that every image is brought to; None keeps the data's.
         views: copies of each training image, augmented by the owner before encryption.
+        soft_labels: what a teacher of the owner's says of the protected training images.
         published: the name of this row in :mod:`blindsight.bench.published`.
     """
 
@@ -84,7 +111,14 @@ class Images(_Strict):
     allow_lossy: bool = False
     size: Positive | None = None
     views: Positive = 1
+    soft_labels: Teach | None = None
     published: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """All that the images depend on, JSON. What came later and is off is left out: digests stay as they were."""
+        return self.model_dump(
+            mode="json", exclude={"published"} | ({"soft_labels"} if not self.soft_labels else set())
+        )
 
     def over(self, *patches: Self) -> Self:
         """These, with the fields that the patches state."""
@@ -109,6 +143,7 @@ class Images(_Strict):
             parts.append(f"JPEG Q{self.codec.quality} {self.codec.subsampling}")
         parts += [f"at {self.size}"] if self.size else []
         parts += [f"{self.views} views"] if self.views > 1 else []
+        parts += [f"labels of {self.soft_labels.teacher}"] if self.soft_labels else []
         return ", ".join(parts)
 
 
@@ -206,6 +241,9 @@ class Recipe(Patch):
         rows, columns = list(self.rows), list(self.columns)
         cells = [f"{row}/{column}" for row in rows for column in columns]
         yield from (("order", "cell", pattern, cells) for pattern in self.order)
+        for images in self._all_images():
+            if images.soft_labels:
+                yield "soft_labels", "cell", images.soft_labels.teacher, cells
         for column in self.columns.values():
             yield from (("a column's rows", "row", pattern, rows) for pattern in column.rows or ())
         for name, scale in self.scales.items():
@@ -213,6 +251,12 @@ class Recipe(Patch):
             yield from ((f"scale {name}", "column", column, columns) for column in scale.columns)
             for patterns in (scale.cells, scale.seeds, scale.skip):
                 yield from ((f"scale {name}", "cell", pattern, cells) for pattern in patterns)
+
+    def _all_images(self) -> Iterator[Images]:
+        yield from (self.images, *self.rows.values(), *(column.images for column in self.columns.values()))
+        for scale in self.scales.values():
+            yield from (scale.images, *scale.rows.values())
+            yield from (patch.images for patch in (*scale.columns.values(), *scale.cells.values()))
 
 
 def recipe_names() -> list[str]:

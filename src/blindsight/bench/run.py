@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blindsight.bench.cells import Job, why_not
+from blindsight.bench.cells import Job, cells_of, why_not
 from blindsight.bench.data import BenchData
 from blindsight.bench.prepare import prepare
 from blindsight.bench.recipe import Recipe, Scale
 from blindsight.bench.results import RESULTS, Result, read_result
 from blindsight.bench.wrong_keys import top1_under_wrong_keys
-from blindsight.errors import BlindsightError, OutputError
+from blindsight.errors import BlindsightError, OutputError, ParameterError
 from blindsight.nets.runs import load_run, write_atomic
 from blindsight.profile import INCOMPLETE_MARKER
 from blindsight.provider.recipe import INCIDENTAL, TrainConfig
@@ -153,7 +153,8 @@ class Runner:
         result = read_result(path)
         for what, then, now in (
             ("images", result.images, job.cell.images.model_dump(mode="json")),
-            ("train", result.train, self._train(job).public()),
+            # A result of an earlier version lacks what came later: the defaults, which are what was so then.
+            ("train", TrainConfig.make(result.train).public(), self._train(job).public()),
         ):
             for name in {*then, *now} - _INCIDENTAL:
                 if then.get(name) != now.get(name):
@@ -170,7 +171,7 @@ class Runner:
         from blindsight.provider.machine import machine, versions
 
         began = time.process_time()
-        folders = prepare(job.cell.images, self.data, job.seed, self.work, self.say)
+        folders = prepare(job.cell.images, self.data, job.seed, self.work, self.say, self._teacher(job))
         out = self._run(job)
         training, resumed = self._trained(job, folders.train, out)
         run = load_run(out)
@@ -220,13 +221,37 @@ class Runner:
         with shown as progress:
             return train(images, out, config, resume=resumed, progress=progress), resumed
 
+    def _teacher(self, job: Job) -> Path | None:
+        """The run folder of the model that the cell's labels come from; None where they are the classes.
+
+        Raises:
+            ParameterError: it is not trained.
+        """
+        teach = job.cell.images.soft_labels
+        if teach is None:
+            return None
+        cell = next((c for c in cells_of(self.recipe, self.scale_name) if c.name == teach.teacher), None)
+        if cell is None:
+            raise ParameterError(
+                f"{job.name} learns from {teach.teacher}, which the scale {self.scale_name} leaves out"
+            )
+        run = self._run(Job(cell, job.seed))
+        if not run.exists() or (run / INCOMPLETE_MARKER).exists():
+            raise ParameterError(
+                f"{job.name} learns from {teach.teacher} of seed {job.seed}, which is not trained yet; "
+                f"run it first: --only {teach.teacher} --seeds {job.seed}"
+            )
+        return run
+
     def _train(self, job: Job) -> TrainConfig:
         return job.cell.train.model_copy(update={"seed": job.seed, "threads": self.threads})
 
     def _run(self, job: Job) -> Path:
         """The run folder; another one for other images or another training, so that no old model is taken for new."""
         train = {name: value for name, value in self._train(job).public().items() if name not in INCIDENTAL}
-        facts = [job.cell.images.model_dump(mode="json", exclude={"published"}), train]
+        if not train["sam"]:
+            del train["sam"]  # came later: folders of trainings without it keep their names
+        facts = [job.cell.images.facts(), train]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
         return self.work / RUNS / f"{job.path}-{digest}"
 

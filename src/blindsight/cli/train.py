@@ -61,6 +61,10 @@ def train(
     min_lr: Annotated[float | None, _o("End of the schedule, as a part of --lr. \\[default: 0]", LEARNING)] = None,
     smoothing: Annotated[float | None, _o("Label smoothing. \\[default: 0.1]", LEARNING)] = None,
     clip_grad: Annotated[float | None, _o("Largest norm of the gradient; 0 is off. \\[default: 1]", LEARNING)] = None,
+    sam: Annotated[
+        float | None,
+        _o("Rho of sharpness-aware minimisation, e.g. 0.05; twice the time a step; 0 is off. \\[default: 0]", LEARNING),
+    ] = None,
     ema: Annotated[
         float | None, _o("Decay of the weights' moving average, e.g. 0.999; 0 is off. \\[default: 0]", LEARNING)
     ] = None,

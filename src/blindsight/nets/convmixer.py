@@ -14,7 +14,9 @@ from timm.models._registry import generate_default_cfgs, register_model
 from torch import nn
 from torch.compiler import is_exporting
 
+from blindsight.errors import IncompatibleModelError, UnknownNameError
 from blindsight.nets._matrices import MAX_POSITIONS, depthwise
+from blindsight.nets.position_aware import EMBEDDINGS, no_decay_names, position_aware
 
 __all__ = [
     "ConvMixer",
@@ -36,7 +38,55 @@ class ConvMixer(timm_convmixer.ConvMixer):
 
     There the features are kept as (C, N, positions), on which every layer is a matrix product, a norm of rows or
     elementwise: see :mod:`blindsight.nets._matrices`.
+
+    Args:
+        dim: width.
+        depth: number of blocks.
+        kernel_size: of the depthwise convolutions.
+        patch_size: side of the patches in pixels.
+        img_size: (H, W) in pixels; needed where the embedding knows positions.
+        embedding: how patches are read, see :mod:`blindsight.nets.position_aware`.
+        embedding_rank: of ``low_rank``.
+        embedding_temperature: of ``states``.
+        kwargs: those of timm's ConvMixer.
+
+    Raises:
+        IncompatibleModelError: the embedding knows positions, and there is no size or patches do not tile it.
+        UnknownNameError: an unknown embedding.
     """
+
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        kernel_size: int = 9,
+        patch_size: int = 7,
+        img_size: tuple[int, int] | None = None,
+        embedding: str = "tied",
+        embedding_rank: int = 8,
+        embedding_temperature: float = 0.02,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dim, depth, kernel_size, patch_size=patch_size, **kwargs)
+        if embedding == "tied":
+            return
+        if embedding not in EMBEDDINGS:
+            raise UnknownNameError.of("embedding", embedding, list(EMBEDDINGS))
+        if img_size is None or any(side % patch_size for side in img_size):
+            raise IncompatibleModelError(
+                f"embedding '{embedding}' knows positions: it needs the images' size, which patches of "
+                f"{patch_size}x{patch_size} must tile; got img_size {img_size}"
+            )
+        self.img_size, self.patch_size = (int(img_size[0]), int(img_size[1])), patch_size
+        grid = (img_size[0] // patch_size, img_size[1] // patch_size)
+        self.stem[0] = position_aware(
+            self.stem[0], embedding, grid, rank=embedding_rank, temperature=embedding_temperature
+        )
+
+    @torch.jit.ignore
+    def no_weight_decay(self) -> set[str]:
+        """Parameters that weight decay would spoil."""
+        return no_decay_names(self)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)
@@ -83,6 +133,11 @@ class ConvMixerS2D(ConvMixer):
     """ConvMixer whose patch embedding is :class:`SpaceToDepth`; its width is ``in_chans * patch_size**2``."""
 
     def __init__(self, depth: int, kernel_size: int = 9, patch_size: int = 4, in_chans: int = 3, **kwargs: Any) -> None:
+        if kwargs.get("embedding", "tied") != "tied":
+            raise IncompatibleModelError(
+                f"a fixed space-to-depth step cannot be made embedding '{kwargs['embedding']}'; "
+                f"choose a ConvMixer with an embedding that learns"
+            )
         super().__init__(
             in_chans * patch_size**2, depth, kernel_size, patch_size=patch_size, in_chans=in_chans, **kwargs
         )
@@ -119,7 +174,8 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-def _create(variant: str, pretrained: bool, dim: int, depth: int, patch: int, **kwargs: Any) -> ConvMixer:
+def _create(variant: str, pretrained: bool, shape: tuple[int, int, int], kwargs: dict[str, Any]) -> ConvMixer:
+    dim, depth, patch = shape
     arguments = {"dim": dim, "depth": depth, "kernel_size": 9, "patch_size": patch, **kwargs}
     model: ConvMixer = build_model_with_cfg(
         ConvMixer, variant, pretrained, feature_cfg={"out_indices": 3, "feature_cls": "getter"}, **arguments
@@ -130,43 +186,43 @@ def _create(variant: str, pretrained: bool, dim: int, depth: int, patch: int, **
 @register_model
 def convmixer_128_4_patch4_32(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
     """ConvMixer-128/4, patch 4: small enough for a demonstration on a CPU."""
-    return _create("convmixer_128_4_patch4_32", pretrained, 128, 4, 4, **kwargs)
+    return _create("convmixer_128_4_patch4_32", pretrained, (128, 4, 4), kwargs)
 
 
 @register_model
 def convmixer_256_8_patch4_32(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
     """ConvMixer-256/8, patch 4, for 32 pixels."""
-    return _create("convmixer_256_8_patch4_32", pretrained, 256, 8, 4, **kwargs)
+    return _create("convmixer_256_8_patch4_32", pretrained, (256, 8, 4), kwargs)
 
 
 @register_model
 def convmixer_256_8_patch1_32(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
     """ConvMixer-256/8, patch 1, for 32 pixels: ``tiny_convmixer`` of the paper's code."""
-    return _create("convmixer_256_8_patch1_32", pretrained, 256, 8, 1, **kwargs)
+    return _create("convmixer_256_8_patch1_32", pretrained, (256, 8, 1), kwargs)
 
 
 @register_model
 def convmixer_256_8_patch8_64(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
     """ConvMixer-256/8, patch 8, for 64 pixels."""
-    return _create("convmixer_256_8_patch8_64", pretrained, 256, 8, 8, **kwargs)
+    return _create("convmixer_256_8_patch8_64", pretrained, (256, 8, 8), kwargs)
 
 
 @register_model
 def convmixer_128_4_patch16_224(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
     """ConvMixer-128/4, patch 16, for 224 pixels on a CPU."""
-    return _create("convmixer_128_4_patch16_224", pretrained, 128, 4, 16, **kwargs)
+    return _create("convmixer_128_4_patch16_224", pretrained, (128, 4, 16), kwargs)
 
 
 @register_model
 def convmixer_256_8_patch16_224(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
     """ConvMixer-256/8, patch 16, for 224 pixels."""
-    return _create("convmixer_256_8_patch16_224", pretrained, 256, 8, 16, **kwargs)
+    return _create("convmixer_256_8_patch16_224", pretrained, (256, 8, 16), kwargs)
 
 
 @register_model
 def convmixer_384_8_patch4_224(pretrained: bool = False, **kwargs: Any) -> ConvMixer:
     """ConvMixer-384/8, patch 4, for 224 pixels: the paper's model for Imagenette."""
-    return _create("convmixer_384_8_patch4_224", pretrained, 384, 8, 4, **kwargs)
+    return _create("convmixer_384_8_patch4_224", pretrained, (384, 8, 4), kwargs)
 
 
 @register_model

@@ -95,7 +95,7 @@ class PermutedConvMixer(ConvMixer):
                 f"patches of {patch_size}x{patch_size} do not tile images of {height}x{width}; "
                 f"choose a patch_size that divides both sides: that of the encrypted images"
             )
-        super().__init__(dim, depth, patch_size=patch_size, **kwargs)
+        super().__init__(dim, depth, patch_size=patch_size, img_size=(height, width), **kwargs)
         self.img_size = (height, width)
         patches = (height // patch_size) * (width // patch_size)
         self.stem.append(_OnGrid(PseudoPermutation(patches, permutation_weight, identity=True)))
@@ -103,7 +103,7 @@ class PermutedConvMixer(ConvMixer):
     @torch.jit.ignore
     def no_weight_decay(self) -> set[str]:
         """The matrix: decay would draw it away from a permutation."""
-        return {f"stem.{len(self.stem) - 1}.permutation.weight"}
+        return {f"stem.{len(self.stem) - 1}.permutation.weight", *super().no_weight_decay()}
 
 
 def _create(variant: str, pretrained: bool, shape: dict[str, int], kwargs: dict[str, Any]) -> PermutedConvMixer:

@@ -2,7 +2,9 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import timm
@@ -54,7 +56,7 @@ def create_model(
     if not is_model(base):
         raise UnknownNameError.of("model", name, list_models())
     arguments: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_chans, **model_args}
-    if img_size is not None and takes_img_size(base):
+    if img_size is not None and takes_img_size(base, model_args):
         arguments["img_size"] = img_size
     if checkpoint is not None:
         arguments["pretrained_cfg_overlay"] = _source(base, checkpoint, arguments)
@@ -105,8 +107,10 @@ def _source(name: str, checkpoint: Path, arguments: dict[str, Any]) -> dict[str,
     return {"state_dict": state, "custom_load": False, "num_classes": arguments["num_classes"]}
 
 
-def takes_img_size(name: str) -> bool:
-    """Whether a model is built for one size of images, and so has to be told which."""
+def takes_img_size(name: str, model_args: Mapping[str, Any] = MappingProxyType({})) -> bool:
+    """Whether a model with these arguments is built for one size of images, and so has to be told which."""
+    if model_args.get("embedding", "tied") != "tied":
+        return True  # a patch embedding that knows positions
     return bool(getattr(timm.get_pretrained_cfg(name.split(".")[0]), "fixed_input_size", False))
 
 

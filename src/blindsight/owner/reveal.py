@@ -21,7 +21,7 @@ from blindsight.owner.sources import FolderSource
 from blindsight.profile import PROFILE_NAME, Codec, Profile
 from blindsight.shards import find_shards, read_shard
 
-__all__ = ["RevealReport", "cipher_profile", "reveal", "reveal_targets"]
+__all__ = ["RevealReport", "cipher_profile", "protected_records", "read_blocks", "reveal", "reveal_targets"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def reveal(
     started = time.monotonic()
     profile = cipher_profile(protected)
     protection = Protection(profile, key)
-    records = _records(protected, index, profile)
+    records = protected_records(protected, index, profile)
     named = bool(records) and any(record.path for record in records)
     if originals is not None and not (named and originals.is_dir()):
         what = f"{originals} is not a folder" if named else "no index says which original is which"
@@ -196,8 +196,13 @@ def _home(record: ImageRecord) -> str:
     return "/".join(part for part in (record.split, record.class_name, name) if part)
 
 
-def _records(protected: Path, index: Path | None, profile: Profile) -> list[ImageRecord]:
-    """From the index; or from the output alone, with ids in the place of names."""
+def protected_records(protected: Path, index: Path | None, profile: Profile) -> list[ImageRecord]:
+    """The images of a protected set: from the index, or from the output alone, with ids in the place of names.
+
+    Raises:
+        OutputError: the index that was named is missing.
+        CorruptDataError: the index or a shard is damaged.
+    """
     folder = index or default_index(protected)
     if index is not None or (folder / "images.csv").exists():
         return Index(folder).images()

@@ -1,6 +1,7 @@
 """The LightningModule: normalisation, augmentation, loss, optimiser, schedule and moving average."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,6 +16,7 @@ from blindsight.errors import BlindsightError, UnknownNameError
 from blindsight.nets.regularisation import regularisation
 from blindsight.provider import augment
 from blindsight.provider.recipe import TrainConfig
+from blindsight.provider.sharpness import sharp_closure
 
 __all__ = ["Classifier", "normalise", "schedule_factor", "wants_channels_last"]
 
@@ -99,6 +101,7 @@ class Classifier(pl.LightningModule):
         self._losses: Tensor | None = None
         self._steps = 0
         self._resumed: dict[str, Any] | None = None
+        self._counted = -1
 
     @property
     def best_module(self) -> nn.Module:
@@ -119,6 +122,7 @@ class Classifier(pl.LightningModule):
         """Forgets the losses of the epoch so far."""
         self._losses = None
         self._steps = 0
+        self._counted = -1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["epoch_so_far"] = {"losses": self._losses, "steps": self._steps}
@@ -145,12 +149,16 @@ class Classifier(pl.LightningModule):
         penalty = regularisation(self.model)
         if penalty is not None:
             loss = loss + penalty
-        detached = loss.detach().float()
-        self._losses = detached if self._losses is None else self._losses + detached
+        if batch_idx != self._counted:  # SAM's second pass over a batch is not at the weights
+            self._counted = batch_idx
+            self._count(loss.detach().float(), batch_idx)
+        return loss
+
+    def _count(self, loss: Tensor, batch_idx: int) -> None:
+        self._losses = loss if self._losses is None else self._losses + loss
         self._steps += 1
         if batch_idx % CHECK_EVERY == 0:
             self._require_finite()
-        return loss
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits.float(), labels, label_smoothing=self.config.smoothing)
@@ -179,6 +187,14 @@ class Classifier(pl.LightningModule):
                 f"the loss is not finite any more (epoch {self.current_epoch + 1}, step {self.global_step + 1}); "
                 f"lower --lr (now {self.config.lr:g}) or --clip-grad{hint}"
             )
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        if self.config.sam and optimizer_closure is not None:
+            # Inside of what clips: the gradient that is clipped, and for float16 unscaled, is the second one.
+            optimizer_closure = sharp_closure(optimizer_closure, self.model, self.config.sam)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         if self.ema is not None:

@@ -47,6 +47,7 @@ class TrainConfig(BaseModel):
         min_lr: where the schedule ends, as a fraction of ``lr``.
         smoothing: label smoothing.
         clip_grad: largest norm of the gradient; 0 is no clipping.
+        sam: rho of sharpness-aware minimisation, at twice the time a step; 0 is off.
         mixup: alpha of mixup's Beta distribution; 0 is off.
         cutmix: alpha of CutMix on the block grid; 0 is off. With both, each batch takes one of them by a coin.
         mix_prob: the part of batches that mixup or CutMix is applied to.
@@ -91,6 +92,7 @@ class TrainConfig(BaseModel):
     min_lr: Probability = 0.0
     smoothing: Fraction = 0.1
     clip_grad: NonNegative = 1.0
+    sam: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     mixup: NonNegative = 0.0
     cutmix: NonNegative = 0.0
     mix_prob: Probability = 1.0

@@ -301,7 +301,7 @@ def _finish(
     """Puts the best weights in place; the run folder is whole once the marker is gone."""
     network.cpu().load_state_dict(load_file(out / CHECKPOINTS / BEST_NAME))
     arguments: dict[str, Any] = dict(config.model_args)
-    if takes_img_size(config.model):
+    if takes_img_size(config.model, config.model_args):
         arguments["img_size"] = list(size)
     names = ("val_top1", "best_epoch", "epochs", "train_images", "val_images", "parameters")
     save_run(
