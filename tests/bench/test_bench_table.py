@@ -8,7 +8,7 @@ import pytest
 from bench_helpers import result
 from blindsight.bench.published import MADONO, published_top1
 from blindsight.bench.recipe import load_recipe
-from blindsight.bench.results import averages, read_results, results_text
+from blindsight.bench.results import averages, gather, read_results, results_text
 from blindsight.bench.table import accuracy_table, cell_table, in_order, page
 from blindsight.errors import CorruptDataError, OutputError
 
@@ -121,3 +121,18 @@ def test_published_figures_are_those_that_were_confirmed(shared_data: Path) -> N
         for row, (ten, hundred) in zip(("plain", "le", "etc", "ele"), pairs, strict=True):
             assert MADONO.top1["cifar10"][column][row] == float(ten)
             assert MADONO.top1["cifar100"][column][row] == float(hundred)
+
+
+def test_cells_of_two_places_are_one_table(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    one.write_text(results_text(RESULTS[:3]))
+    two.write_text(results_text(RESULTS[2:]))  # one of them again, the same
+    assert gather([one, two]) == RESULTS
+    two.write_text(results_text([result("plain", "cnn", 0.5)]))
+    with pytest.raises(
+        OutputError, match=r"two.json and .*one.json have different results of plain/cnn seed 1; remove"
+    ):
+        gather([one, two])
+    two.write_text(results_text([result("plain", "vit", 0.5, scale="full")]))
+    with pytest.raises(OutputError, match=r"two.json has scale 'full' and .*one.json has 'cpu'; make a table of each"):
+        gather([one, two])

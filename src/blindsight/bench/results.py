@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blindsight.errors import CorruptDataError, OutputError
 
-__all__ = ["RESULTS", "Average", "Result", "averages", "read_result", "read_results", "results_text"]
+__all__ = ["RESULTS", "Average", "Result", "averages", "gather", "read_result", "read_results", "results_text"]
 
 #: The folder of finished cells below a work folder.
 RESULTS = "results"
@@ -147,6 +147,32 @@ def read_results(path: Path) -> list[Result]:
     if not isinstance(data, dict) or not isinstance(data.get("results"), list) or not data["results"]:
         raise CorruptDataError(f"{path} holds no results of a bench; give what 'bench table' wrote, or a work folder")
     return [_parse(path, entry) for entry in data["results"]]
+
+
+def gather(paths: Iterable[Path]) -> list[Result]:
+    """Reads the cells of one table that were run in several places, each once.
+
+    Args:
+        paths: as for :func:`read_results`, one or more.
+
+    Raises:
+        OutputError: one has nothing finished, they belong to different tables, or two have different results of a cell.
+        CorruptDataError: a file is damaged; the message names it.
+    """
+    found: dict[str, tuple[Path, Result]] = {}
+    read = [(path, result) for path in paths for result in read_results(path)]
+    origin, first = read[0]
+    for path, result in read:
+        for what in ("recipe", "scale", "data"):
+            here, there = getattr(result, what), getattr(first, what)
+            if here != there:
+                raise OutputError(
+                    f"{path} has {what} {here!r} and {origin} has {there!r}; make a table of each by itself"
+                )
+        other, known = found.setdefault(result.name, (path, result))
+        if known != result:
+            raise OutputError(f"{path} and {other} have different results of {result.name}; remove one of them")
+    return [result for _, result in found.values()]
 
 
 def _load(path: Path) -> Any:

@@ -124,7 +124,8 @@ def run(
 @bench_app.command()
 def table(
     results: Annotated[
-        Path, typer.Argument(metavar="WORK|FILE", help="Work folder of run, or a JSON file that table wrote.")
+        list[Path],
+        typer.Argument(metavar="WORK|FILE...", help="Work folders of run, or JSON files that table wrote."),
     ],
     out: Annotated[
         Path | None,
@@ -141,12 +142,14 @@ def table(
     Example: blindsight bench table work
 
     Example: blindsight bench table work --out results/paper1-cifar10
+
+    Example, for cells that were run in two places: blindsight bench table work-1 work-2
     """
     from blindsight.bench.recipe import load_recipe
-    from blindsight.bench.results import averages, read_results, results_text
+    from blindsight.bench.results import averages, gather, results_text
     from blindsight.bench.table import in_order, page
 
-    found = read_results(results)
+    found = gather(results)
     first = found[0]
     loaded = load_recipe(recipe or first.recipe)
     found = in_order(loaded, found)
