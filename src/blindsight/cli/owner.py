@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from blindsight.owner.protect import ProtectReport
     from blindsight.profile import Scalar
 
-__all__ = ["protect", "reveal", "rotate"]
+__all__ = ["parse_parameters", "protect", "reveal", "rotate"]
 
 
 def protect(
@@ -99,7 +99,7 @@ def protect(
     options = ProtectOptions(
         scheme=scheme,
         block_size=block_size,
-        parameters=_parameters(parameter or []),
+        parameters=parse_parameters(parameter or []),
         size=parse_size(size),
         fit=fit,
         channels=1 if gray else 3,
@@ -260,7 +260,7 @@ def rotate(
         raise typer.Exit(REJECTED)
 
 
-def _parameters(settings: list[str]) -> "dict[str, Scalar]":
+def parse_parameters(settings: list[str]) -> "dict[str, Scalar]":
     """``NAME=VALUE`` with JSON values; other text is a string."""
     import json
 
