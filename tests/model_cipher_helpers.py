@@ -3,7 +3,11 @@
 from typing import Any
 
 import numpy as np
+import timm
 import torch
+from timm.layers import GatedMlp
+from timm.models.convnext import ConvNeXt
+from timm.models.mlp_mixer import MlpMixer, SpatialGatingBlock
 
 from blindsight.nets import create_model
 from blindsight.owner.ciphers import create_cipher
@@ -12,6 +16,8 @@ from blindsight.owner.protection import Protection
 from blindsight.profile import Profile
 
 KEY, OTHER = SecretKey(bytes(range(32))), SecretKey(bytes(32))
+#: Arguments of a small gMLP.
+GATED = {"block_layer": SpatialGatingBlock, "mlp_layer": GatedMlp, "mlp_ratio": 2}
 TINY = {"embed_dim": 16, "depth": 2, "num_heads": 2}
 
 
@@ -58,3 +64,14 @@ def pictures(size: tuple[int, int], channels: int = 3, count: int = 4, seed: int
 def encrypted(pixels: np.ndarray, profile: Profile, key: SecretKey = KEY) -> np.ndarray:
     protection = Protection(profile, key)
     return np.stack([protection.encrypt(image) for image in pixels])
+
+
+def family(name: str, size: tuple[int, int], arguments: dict[str, Any]) -> Any:
+    """A small model of a family; timm's mixers and ConvNeXts have no small ones by name."""
+    torch.manual_seed(0)
+    classes = {"mixer_s16_224": MlpMixer, "gmlp_ti16_224": MlpMixer, "convnext_atto": ConvNeXt}
+    if name not in classes:
+        return create_model(name, num_classes=3, img_size=size, **arguments).eval()
+    model = classes[name](num_classes=3, **arguments).eval()
+    model.pretrained_cfg = model.default_cfg = timm.get_pretrained_cfg(name).to_dict()
+    return model
