@@ -2,10 +2,10 @@
 
     python benchmarks/equal_training.py
 
-A small ViT learns the even digits of scikit-learn, on plain images. Then it is fine-tuned on all digits in four ways, with
-the same seed and the same images in the same order: plain on plain images; encrypted with shf, and with etc, on images
-protected with the same key; and, to compare with, the plain weights as they are on images protected with etc, as one would
-without encrypting the model. Writes results/equal-training.json, .png and .md.
+A small ViT learns the even digits of scikit-learn, on plain images. Then it is fine-tuned on all digits in four ways,
+with the same seed and the same images in the same order: plain on plain images; encrypted with shf, and with etc, on
+images protected with the same key; and, to compare with, the plain weights as they are on images protected with etc, as
+one would without encrypting the model. Writes results/equal-training.json, .png and .md.
 """
 
 import argparse
@@ -126,12 +126,14 @@ def write(curves: dict[str, Any], facts: dict[str, Any]) -> None:
         f"| {name} | {np.mean(c['losses'][-10:]):.4f} | {100 * c['top1']:.2f} % | {c['largest_difference']:.1g} |"
         for name, c in curves.items()
     )
+    what = f"{MODEL}, {ARGUMENTS['embed_dim']} wide, {ARGUMENTS['depth']} deep"
+    where = f"{facts['cpu_seconds']} s of processor time on {facts['machine']}, torch {facts['torch']}"
     (RESULTS / "equal-training.md").write_text(
         f"""# Fine-tuning an encrypted model
 
-A small ViT ({MODEL}, {ARGUMENTS["embed_dim"]} wide, {ARGUMENTS["depth"]} deep) is trained on the plain even digits of scikit-learn for
-{facts["steps"]} steps, then fine-tuned on all ten digits for {facts["steps"]} steps of AdamW (batches of {BATCH}, weight decay 0.05) in float32, in
-four ways; the same seed, images and order. {TRAIN:,} training and {1797 - TRAIN} test images.
+A small ViT ({what}) is trained on the plain even digits of scikit-learn for {facts["steps"]} steps,
+then fine-tuned on all ten digits for as many steps of AdamW (batches of {BATCH}, weight decay 0.05) in float32, in four
+ways; the same seed, images and order. {TRAIN:,} training and {1797 - TRAIN} test images.
 
 | fine-tuned | loss, last 10 steps | top-1 on test images | largest difference from the plain losses |
 | --- | --- | --- | --- |
@@ -139,11 +141,11 @@ four ways; the same seed, images and order. {TRAIN:,} training and {1797 - TRAIN
 
 ![Training losses](equal-training.png)
 
-The difference is a part of the largest plain loss. An encrypted model makes the plain model's steps up to rounding; in float64
-`tests/owner/test_equal_training.py` holds them to 1e-6. The last row is what the same images do to weights that were not
-encrypted.
+The difference is a part of the largest plain loss. An encrypted model makes the plain model's steps up to rounding; in
+float64 `tests/owner/test_equal_training.py` holds them to 1e-6. The last row is what the same images do to weights that
+were not encrypted.
 
-One seed. `python benchmarks/equal_training.py`: {facts["cpu_seconds"]} s of processor time on {facts["machine"]}, torch {facts["torch"]}.
+One seed. `python benchmarks/equal_training.py`: {where}.
 """
     )
 

@@ -9,19 +9,19 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save_file  # noqa: E402
 
-from blindsight.nets.runs import load_run, save_run
-from blindsight.owner.ids import class_id
-from blindsight.profile import Profile
-from model_cipher_helpers import TINY, tiny_vit
-from protect_helpers import KEY, OTHER
+from blindsight.nets.runs import load_run, save_run  # noqa: E402
+from blindsight.owner.ids import class_id  # noqa: E402
+from blindsight.profile import Profile  # noqa: E402
+from model_cipher_helpers import TINY, tiny_vit  # noqa: E402
+from protect_helpers import KEY, OTHER  # noqa: E402
 
 SIZE = (16, 24)
 
 
 @pytest.fixture
-def plain(owners_folder, tmp_path):
+def plain(owners_folder, tmp_path):  # noqa: ARG001
     """A run on plain images, in the owner's folder."""
     profile = Profile(kind="plain", classes=("cat", "dog", "owl"))
     arguments = {**TINY, "img_size": list(SIZE)}
@@ -45,7 +45,8 @@ def remember(plain, change):
     (plain / "recipe.json").write_text(json.dumps(recipe))
 
 
-def test_the_journey(plain, run, fails):
+@pytest.mark.usefixtures("plain")
+def test_the_journey(run, fails):
     out, err = run("encrypt-model plain --key owner.key --out enc")
     assert err == ""
     assert out.startswith(f"enc: takes images as shf, blocks of 4, 16x24 RGB, png, key {KEY.id}, scope dataset\n")
@@ -64,7 +65,8 @@ def test_the_journey(plain, run, fails):
     assert not Path("enc/.incomplete").exists()
 
 
-def test_etc_keeps_a_table_and_says_so(plain, run):
+@pytest.mark.usefixtures("plain")
+def test_etc_keeps_a_table_and_says_so(run):
     out, err = run("encrypt-model plain --key owner.key --scheme etc --block-size 8 --out enc --json")
     facts = json.loads(out)
     assert (facts["profile"]["scheme"], facts["profile"]["block_size"], facts["positions_moved"]) == ("etc", 8, True)
@@ -78,7 +80,8 @@ def test_etc_keeps_a_table_and_says_so(plain, run):
     assert answers(run, "predict rotated photo.png --key other.key") == pytest.approx(wanted, rel=1e-4)
 
 
-def test_protected_images_are_evaluated_and_trained_on(plain, run, fails):
+@pytest.mark.usefixtures("plain")
+def test_protected_images_are_evaluated_and_trained_on(run, fails):
     for scheme in ("shf", "etc"):
         run(f"encrypt-model plain --key owner.key --scheme {scheme} --out {scheme}")
         run(f"protect photos p-{scheme} --key owner.key --scheme {scheme} --block-size 4 --size 16x24")
@@ -98,14 +101,12 @@ def test_protected_images_are_evaluated_and_trained_on(plain, run, fails):
 
 
 def test_a_known_origin_is_warned_of(plain, run):
-    for number, (change, said) in enumerate([(0.0, "by 0 % of"), (0.02, "by 2 % of"), (None, "by an unknown part")]):
+    for number, (change, said) in enumerate([(0.0, "by 0 % of"), (1.5, "by 150 % of"), (None, "by an unknown part")]):
         remember(plain, change)
         _, err = run(f"encrypt-model plain --key owner.key --out enc{number}")
         assert err.startswith("warning: the run began from timm's pretrained weights of vit_x, whose first layer's ")
         assert said in err
         assert "reads the key" in err
-    remember(plain, 1.5)
-    assert run("encrypt-model plain --key owner.key --out far")[1] == ""
     (plain / "recipe.json").write_text("{")
     assert run("encrypt-model plain --key owner.key --out unknown")[1] == ""
 
@@ -129,13 +130,16 @@ def test_a_named_model_with_a_file_of_weights(plain, run, fails):
     Path("labels.txt").write_text("cat\n\ndog\n")
     assert "every class once, one a line" in fails(f"{line} --labels labels.txt --out x")
     save_file({k: v for k, v in state.items() if not k.startswith("head.")}, "body.safetensors")
-    assert "holds no classifier (head)" in fails(f"encrypt-model {name} --checkpoint body.safetensors --key owner.key --out x")
+    assert "holds no classifier (head)" in fails(
+        f"encrypt-model {name} --checkpoint body.safetensors --key owner.key --out x"
+    )
     assert "no weights file no.pt" in fails(f"encrypt-model {name} --checkpoint no.pt --key owner.key --out x")
     assert "unknown model 'vit_micro'" in fails("encrypt-model vit_micro --pretrained --key owner.key --out x")
     assert not Path("x").exists()
 
 
-def test_opaque_classes(plain, run, fails):
+@pytest.mark.usefixtures("plain")
+def test_opaque_classes(run, fails):
     run("encrypt-model plain --key owner.key --opaque-classes --out enc")
     ids = tuple(class_id(KEY, name) for name in ("cat", "dog", "owl"))
     assert load_run(Path("enc")).profile.classes == ids
@@ -147,7 +151,8 @@ def test_opaque_classes(plain, run, fails):
     assert load_run(Path("rotated")).profile.classes == tuple(class_id(OTHER, name) for name in names)
 
 
-def test_what_cannot_be(plain, run, fails):
+@pytest.mark.usefixtures("plain")
+def test_what_cannot_be(run, fails):
     key = "--key owner.key --out x"
     assert "add --pretrained, or --checkpoint FILE" in fails(f"encrypt-model vit_tiny_patch16_224 {key}")
     assert "--img-size goes with a timm name" in fails(f"encrypt-model plain --img-size 32 {key}")

@@ -139,7 +139,7 @@ def test_a_model_starts_from_a_run(tmp_path: Path) -> None:
         create_model(NAME, num_classes=2, checkpoint=run, **{**sized, "img_size": (16, 12)})
     with pytest.raises(ParameterError, match="holds a vit_micro_patch4_32 and the model is vit_tiny_patch4_32; leave"):
         create_model("vit_tiny_patch4_32", num_classes=2, checkpoint=run)
-    with pytest.raises(ParameterError, match="model_args say .*'keyed_variants': 2"):
+    with pytest.raises(ParameterError, match=r"model_args say .*'keyed_variants': 2"):
         create_model(NAME, num_classes=2, checkpoint=run, **sized, **KeyedShape(2, 2, 3).arguments())
     # A run without tables starts a model as its weights file does.
     plain = create_model(NAME, num_classes=2, **ARGUMENTS).eval()
@@ -164,9 +164,9 @@ def test_first_layers() -> None:
     with pytest.raises(IncompatibleModelError, match="keyed already"):
         attach_keyed(model, SHAPE)
     assert first_layer(torch.nn.Linear(1, 1)) is None
+    stub = torch.nn.Linear(1, 1)
+    stub.pretrained_cfg = {"first_conv": ("a", "b")}
     with pytest.raises(IncompatibleModelError, match="several first layers"):
-        stub = torch.nn.Linear(1, 1)
-        stub.pretrained_cfg = {"first_conv": ("a", "b")}
         patch_embedding(stub)
     net = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 2, 2, groups=2))
     net.pretrained_cfg = {"first_conv": "0"}

@@ -33,7 +33,9 @@ def test_the_tables_say_all_that_the_permutation_does(scheme, patch, times, rows
     name, parameters = scheme
     # Whole blocks turn and turn negative; what moves samples about the block needs block = patch.
     block = patch * times if name in ("etc", "np", "pe") else patch
-    permutation = create_cipher(name, block, channels, **parameters).compile(SecretKey(secret), rows * block, cols * block)
+    permutation = create_cipher(name, block, channels, **parameters).compile(
+        SecretKey(secret), rows * block, cols * block
+    )
     states = PatchStates.of(permutation, (patch, patch), name, block)
     images = np.random.default_rng(0).integers(0, 256, (2, *permutation.shape), np.uint8)
     plain, hidden = (2.0 * patches(x, patch, patch) - 255 for x in (images, np.asarray(permutation.apply(images))))
@@ -60,7 +62,7 @@ def test_states_are_as_few_as_they_can_be():
 @pytest.mark.parametrize(("scheme", "block", "patch"), [("shf", 8, 4), ("rrp", 8, 4), ("bps", 6, 3), ("etc", 4, 3)])
 def test_what_moves_between_patches_is_refused(scheme, block, patch):
     permutation = create_cipher(scheme, block).compile(SecretKey(bytes(32)), 24, 24)
-    with pytest.raises(IncompatibleModelError, match=rf"'{scheme}' with blocks of {block} moves .* --block-size {patch}"):
+    with pytest.raises(IncompatibleModelError, match=rf"'{scheme}' with blocks of {block} .* --block-size {patch}"):
         PatchStates.of(permutation, (patch, patch), scheme, block)
     with pytest.raises(IncompatibleModelError, match="choose a model with square patches"):
         PatchStates.of(permutation, (12, 1), scheme, block)

@@ -1,8 +1,8 @@
 """The key of an encrypted model, read from its weights by somebody who knows the plain ones.
 
-Encrypting a model permutes and signs the columns of its first layer and permutes its position embeddings. Whoever has the
-plain checkpoint (public pretrained weights, a model that leaked) looks for each column among the plain ones, and has the
-key. Weights that were trained further are looked for by likeness. A keyed embedding says besides, without any plain
+Encrypting a model permutes and signs the columns of its first layer and permutes its position embeddings. Whoever has
+the plain checkpoint (public pretrained weights, a model that leaked) looks for each column among the plain ones, and
+has the key. Weights that were trained further are looked for by likeness. A keyed embedding says besides, without any plain
 weights, how the blocks of an image lie to each other.
 """
 
@@ -82,8 +82,8 @@ def match_models(plain: Any, encrypted: Any, size: tuple[int, int]) -> ModelMatc
     """Reads the key of an encrypted model, for images of one size.
 
     Args:
-        plain: the model that was encrypted, or what it began from; its images normalised with 0.5 and 0.5. (With another
-            mean or std, fold it first: :func:`blindsight.owner.model_cipher.fold_normalisation`.)
+        plain: the model that was encrypted, or what it began from; its images normalised with 0.5 and 0.5. (With
+            another mean or std, fold it first: :func:`blindsight.owner.model_cipher.fold_normalisation`.)
         encrypted: what its owner handed over, trained further or not.
         size: (height, width) in pixels.
 

@@ -101,8 +101,7 @@ def check_keyed(layer: KeyedConv2d, origin: str) -> None:
     whole = (
         bool((index.sort(dim=1).values == every).all())
         and bool((sign.abs() == 1).all())
-        and 0 <= int(position.min())
-        and int(position.max()) < layer.shape.variants
+        and bool(((position >= 0) & (position < layer.shape.variants)).all())
     )
     if not whole:
         raise CorruptDataError(f"{origin} holds a keyed embedding whose tables are no signed permutations; restore it")

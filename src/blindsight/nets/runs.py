@@ -7,8 +7,9 @@
     RUN/recipe.json, metrics.csv, checkpoints/   how it was trained (see blindsight.provider.training)
 
 A run folder is written whole or not at all: each file goes through a temporary name, and ``.incomplete`` stands in
-the folder until the last one is in place. timm reads such a folder too: ``timm.create_model("local-dir:RUN")``. Only where
-``model_args`` names a keyed embedding (``keyed_variants``, ...; see :mod:`blindsight.nets.keyed_embedding`) it refuses.
+the folder until the last one is in place. timm reads such a folder too: ``timm.create_model("local-dir:RUN")``. Only
+where ``model_args`` names a keyed embedding (``keyed_variants``, ...; see :mod:`blindsight.nets.keyed_embedding`) it
+refuses.
 """
 
 import json

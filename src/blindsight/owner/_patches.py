@@ -108,5 +108,5 @@ class PatchStates:
 
     def same_tables(self, index: NDArray[np.int32], sign: NDArray[np.int8], variant: NDArray[np.int32]) -> bool:
         """Whether a keyed embedding's tables are these."""
-        mine = self.relative()
-        return all(np.array_equal(a, b) for a, b in zip((*mine, self.variant), (index, sign, variant), strict=True))
+        mine, signs = self.relative()
+        return np.array_equal(mine, index) and np.array_equal(signs, sign) and np.array_equal(self.variant, variant)

@@ -2,9 +2,10 @@
 
 A cipher that moves and negates samples is a signed permutation, and so absorbed by a linear first layer: its input
 weights are permuted and signed alike. Where the blocks change places, the position embeddings follow. Kiya, Iijima,
-MaungMaung & Kinoshita, arXiv 2207.05366, do so for one in-block key and ViT; arXiv 2207.11939 for ConvMixer; Lin et al.,
-Information 15(11):723, 2024, with a kernel for each block. All of it is derived here from the cipher's permutation of the
-image, not scheme by scheme, and checked on every model before it is given away.
+MaungMaung & Kinoshita, arXiv 2207.05366, do so for one in-block key and ViT; arXiv 2207.11939 for ConvMixer; "Privacy-
+Preserving ConvMixer Without Any Accuracy Degradation", Information 15(11):723, 2024, with a kernel for each block. All
+of it is derived here from the cipher's permutation of the image, not scheme by scheme, and checked on every model
+before it is given away.
 
 It protects the query. It does not hide the key from whoever knows the plain model: see docs/encrypted-model.md.
 """
