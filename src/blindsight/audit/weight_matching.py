@@ -2,8 +2,8 @@
 
 Encrypting a model permutes and signs the columns of its first layer and permutes its position embeddings. Whoever has
 the plain checkpoint (public pretrained weights, a model that leaked) looks for each column among the plain ones, and
-has the key. Weights that were trained further are looked for by likeness. A keyed embedding says besides, without any plain
-weights, how the blocks of an image lie to each other.
+has the key. Weights that were trained further are looked for by likeness. A keyed embedding says besides, without any
+plain weights, how the blocks of an image lie to each other.
 """
 
 from dataclasses import dataclass
