@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from blindsight.nets.runs import Run
 
-__all__ = ["evaluate", "predict"]
+__all__ = ["evaluate", "names_of", "predict"]
 
 Run_ = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that train wrote.", show_default=False)]
 Device = Annotated[
@@ -71,7 +71,7 @@ def evaluate(
             loaded,
             data,
             split=split,
-            names=_names(index) if index is not None else None,
+            names=names_of(index) if index is not None else None,
             batch_size=batch_size,
             device=device,
             threads=threads,
@@ -126,7 +126,7 @@ def predict(
         torch.set_num_threads(threads)
     loaded = load_run(run)
     pixels = _encrypted(loaded, images, key) if key is not None else _given(loaded, images)
-    names = _names(index)
+    names = names_of(index)
     probabilities = prediction.predict(loaded, np.stack(pixels), device=device)
     classes = loaded.profile.classes
     answers = []
@@ -181,7 +181,8 @@ def _given(run: "Run", images: list[Path]) -> "list[np.ndarray]":
     return pixels
 
 
-def _names(index: Path | None) -> dict[str, str]:
+def names_of(index: Path | None) -> dict[str, str]:
+    """Class id -> class name, from the owner's index; nothing where there is none."""
     if index is None:
         return {}
     if not index.is_dir():

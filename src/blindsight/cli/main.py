@@ -21,6 +21,7 @@ from blindsight.cli.export import export
 from blindsight.cli.key import key_app
 from blindsight.cli.mix import mix
 from blindsight.cli.mix_report import mix_report
+from blindsight.cli.model_cipher import encrypt_model, rotate_model
 from blindsight.cli.owner import protect, reveal, rotate
 from blindsight.cli.preview import preview
 from blindsight.cli.soft_labels import soft_labels
@@ -46,7 +47,8 @@ app = typer.Typer(
     name="blindsight",
     cls=_Group,
     help="Train and serve image classifiers on images nobody else can see.\n\n"
-    "The owner of the images: key, protect, preview, reveal, rotate, soft-labels, mix, mix-report. "
+    "The owner of the images: key, protect, preview, reveal, rotate, soft-labels, mix, mix-report, "
+    "encrypt-model, rotate-model. "
     "The provider: augment, train, evaluate, predict, export. "
     "Begin with: blindsight demo",
     epilog="The protection is visual obfuscation, not cryptography: README.md says what breaks it.",
@@ -58,7 +60,7 @@ app = typer.Typer(
 
 OWNER, PROVIDER, BOTH = "The owner's side", "The provider's side", "Both"
 app.add_typer(key_app, rich_help_panel=OWNER)
-for command in (protect, preview, reveal, rotate, soft_labels, mix, mix_report):
+for command in (protect, preview, reveal, rotate, soft_labels, mix, mix_report, encrypt_model, rotate_model):
     app.command(rich_help_panel=OWNER)(command)
 for command in (train, evaluate, predict, export):
     app.command(rich_help_panel=PROVIDER)(command)

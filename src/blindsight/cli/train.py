@@ -29,7 +29,13 @@ def train(
     ] = None,
     pretrained: Annotated[bool | None, _o("Start from timm's weights for that model.", MODEL, "--pretrained")] = None,
     checkpoint: Annotated[
-        Path | None, _o("Start from this file of weights (safetensors or PyTorch).", MODEL, metavar="FILE")
+        Path | None,
+        _o(
+            "Start from this file of weights (safetensors or PyTorch), or from this run, such as an encrypted model; "
+            "then --model is the run's.",
+            MODEL,
+            metavar="FILE|RUN",
+        ),
     ] = None,
     img_size: Annotated[
         str | None,
@@ -119,6 +125,8 @@ def train(
     Example: blindsight train protected --model le_adaptnet --model-arg backbone=resnet18 --out run
 
     Example: blindsight train protected --model convmixer_256_8_patch4_32 --lr 0.01 --sched onecycle --out run
+
+    Example: blindsight train protected --checkpoint encrypted --epochs 5 --lr 0.0003 --out tuned
 
     After Ctrl-C: the same command with --resume.
     """

@@ -16,12 +16,19 @@ _MIXING = """\
 **Mixing is visual obfuscation, not cryptography.** The published images hold true pixels of the originals, each at
 its own place; whoever collects enough of them can put pictures together again."""
 
+_ENCRYPTED = """
+
+**This is a model of plain images, encrypted with a key** so that it answers to images protected with that key. Whoever
+knows the plain model, such as public pretrained weights that its first layer still resembles, can read the key from the
+weights and decrypt every query."""
+
 _PLAIN = "The images this model was trained on were **not protected**."
 
 
-def statement(profile: Profile) -> str:
+def statement(profile: Profile, encrypted: bool = False) -> str:
     """What the protection of a model's images is worth, in Markdown."""
-    return {"cipher": _STATEMENT, "mix": _MIXING, "plain": _PLAIN}[profile.kind]
+    text = {"cipher": _STATEMENT, "mix": _MIXING, "plain": _PLAIN}[profile.kind]
+    return text + _ENCRYPTED if encrypted else text
 
 
 def model_card(
@@ -30,6 +37,7 @@ def model_card(
     size: tuple[int, int],
     results: dict[str, Any],
     normalisation: tuple[float, float] = (0.5, 0.5),
+    encrypted: bool = False,
 ) -> str:
     """Markdown with YAML front matter; holds no path, host, user name or time.
 
@@ -39,7 +47,10 @@ def model_card(
         size: (height, width) of its images.
         results: names and numbers for the table; accuracies are fractions whose name ends in ``top1`` or ``top5``.
         normalisation: (mean, std) of every channel.
+        encrypted: a model of plain images was encrypted, rather than trained on protected ones.
     """
+    trained = "plain" if profile.kind == "plain" else "protected"
+    title = "encrypted with a key" if encrypted else f"trained on {trained} images"
     rows = "\n".join(f"| {name.replace('_', ' ')} | {_number(name, value)} |" for name, value in results.items())
     table = f"| measured | value |\n|---|---|\n{rows}\n" if rows else "Nothing was measured.\n"
     taken = {
@@ -57,7 +68,7 @@ tags:
 - timm
 - blindsight
 ---
-# {architecture}, trained on {"plain" if profile.kind == "plain" else "protected"} images
+# {architecture}, {title}
 
 - Protection: {profile.summary()}
 - Takes: {taken}; {size[0]}x{size[1]}, {profile.channels} channels, normalised with mean {mean:g} and std {std:g}
@@ -65,7 +76,7 @@ tags:
 
 ## What the protection is worth
 
-{statement(profile)}
+{statement(profile, encrypted)}
 
 ## Results
 

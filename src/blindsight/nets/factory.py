@@ -13,6 +13,8 @@ from torch import nn
 
 from blindsight.errors import BlindsightError, CorruptDataError, ParameterError, UnknownNameError
 from blindsight.nets import adaptation, cnn, convmixer, convmixer_permuted, pyramidnet, vit
+from blindsight.nets._keyed_shape import KeyedShape
+from blindsight.nets.runs import WEIGHTS_NAME
 
 __all__ = ["built_for", "create_model", "list_presets", "patch_size", "preset_for", "takes_img_size"]
 
@@ -43,8 +45,10 @@ def create_model(
         img_size: (height, width) in pixels, used where the architecture is built for one size.
         pretrained: fetch timm's weights for that name. The classifier is fresh where its size differs.
         checkpoint: a local file of weights (safetensors or a PyTorch state dict) to start from instead; patch and
-            position embeddings are adapted as timm adapts its own, and a missing classifier is made anew.
-        model_args: further arguments of the architecture, such as ``drop_path_rate``.
+            position embeddings are adapted as timm adapts its own, and a missing classifier is made anew. Or a run
+            folder, whose weights are taken, with its keyed embedding where it has one.
+        model_args: further arguments of the architecture, such as ``drop_path_rate``; and those of a keyed embedding
+            (:class:`~blindsight.nets._keyed_shape.KeyedShape`).
 
     Raises:
         UnknownNameError: timm has no model of that name.
@@ -55,6 +59,15 @@ def create_model(
     base = name.split(".")[0]
     if not is_model(base):
         raise UnknownNameError.of("model", name, list_models())
+    keyed = KeyedShape.of(model_args)
+    model_args = {k: v for k, v in model_args.items() if not k.startswith("keyed_")}
+    weights = None
+    if checkpoint is not None and checkpoint.is_dir():
+        from blindsight.nets.starting import keyed_weights
+
+        # What timm would not know how to read is loaded below.
+        keyed, weights = keyed_weights(checkpoint, base, keyed)
+        checkpoint = None if weights is not None else checkpoint / WEIGHTS_NAME
     arguments: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_chans, **model_args}
     if img_size is not None and takes_img_size(base, model_args):
         arguments["img_size"] = img_size
@@ -80,6 +93,14 @@ def create_model(
         raise ParameterError(f"model {name} cannot be made: {reason}") from error
     # A configuration is for people and files: no weights in it.
     model.pretrained_cfg.pop("state_dict", None)
+    if keyed is not None:
+        from blindsight.nets.first_layer import attach_keyed
+
+        attach_keyed(model, keyed)
+    if weights is not None:
+        from blindsight.nets.starting import load_keyed
+
+        load_keyed(model, weights)
     return model
 
 

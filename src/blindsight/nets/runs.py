@@ -7,7 +7,9 @@
     RUN/recipe.json, metrics.csv, checkpoints/   how it was trained (see blindsight.provider.training)
 
 A run folder is written whole or not at all: each file goes through a temporary name, and ``.incomplete`` stands in
-the folder until the last one is in place. timm reads such a folder too: ``timm.create_model("local-dir:RUN")``.
+the folder until the last one is in place. timm reads such a folder too: ``timm.create_model("local-dir:RUN")``. Only
+where ``model_args`` names a keyed embedding (``keyed_variants``, ...; see :mod:`blindsight.nets.keyed_embedding`) it
+refuses.
 """
 
 import json
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from blindsight.errors import CorruptDataError, OutputError, ProfileError
 from blindsight.nets._card import model_card
+from blindsight.nets._keyed_shape import KeyedShape
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
 
 if TYPE_CHECKING:
@@ -107,6 +110,7 @@ def save_run(
     mean: float = 0.5,
     std: float = 0.5,
     results: dict[str, Any] | None = None,
+    encrypted: bool = False,
 ) -> dict[str, Any]:
     """Writes weights, configuration, profile and model card; returns the configuration.
 
@@ -116,22 +120,30 @@ def save_run(
         profile: of the data it was trained on; its classes are the model's outputs in order.
         architecture: timm name, without a pretrained tag.
         size: (height, width) of the images it was trained on.
-        model_args: arguments that make the same architecture again, JSON values.
+        model_args: arguments that make the same architecture again, JSON values. Those of a keyed embedding are taken
+            from the model itself.
         mean: the model takes ``(x / 255 - mean) / std``.
         std: see ``mean``.
         results: numbers for the model card, e.g. ``{"val_top1": 0.93, "epochs": 20}``.
+        encrypted: a model of plain images was encrypted with a key: for config.json and the model card.
 
     Raises:
         OutputError: the folder cannot be written to or is full.
     """
     from safetensors.torch import save
 
+    from blindsight.nets.keyed_embedding import keyed_layer
+
+    layer = keyed_layer(model)
+    arguments = {k: v for k, v in (model_args or {}).items() if not k.startswith("keyed_")}
+    if layer is not None:
+        arguments.update(layer.shape.arguments())
     cfg = dict(getattr(model, "pretrained_cfg", None) or {})
     config: dict[str, Any] = {
         "architecture": architecture,
         "num_classes": len(profile.classes),
         "num_features": int(getattr(model, "num_features", 0)),
-        "model_args": dict(model_args or {}),
+        "model_args": arguments,
         "pretrained_cfg": {
             "input_size": [profile.channels, *size],
             "fixed_input_size": True,
@@ -144,6 +156,7 @@ def save_run(
             "classifier": cfg.get("classifier"),
         },
         "label_names": list(profile.classes),
+        **({"encrypted": True} if encrypted else {}),
     }
     metadata = {"format": "pt", "blindsight.profile": json.dumps(profile.model_dump(mode="json"), sort_keys=True)}
     # The Rust side keeps metadata in a hash map; the weights of equal runs should be equal bytes all the same.
@@ -155,7 +168,8 @@ def save_run(
         raise OutputError(f"cannot make {folder}: {error.strerror or error}") from None
     write_atomic(folder / WEIGHTS_NAME, weights)
     write_atomic(folder / CONFIG_NAME, json.dumps(config, indent=2) + "\n")
-    write_atomic(folder / CARD_NAME, model_card(architecture, profile, size, results or {}, (mean, std)))
+    card = model_card(architecture, profile, size, results or {}, (mean, std), encrypted)
+    write_atomic(folder / CARD_NAME, card)
     write_atomic(folder / PROFILE_NAME, profile.to_json())
     return config
 
@@ -179,7 +193,10 @@ def read_config(folder: Path) -> tuple[Profile, dict[str, Any]]:
     if not folder.is_dir():
         raise OutputError(f"{folder} is not a folder; give the run folder that train wrote")
     if (folder / INCOMPLETE_MARKER).exists():
-        raise OutputError(f"the training into {folder} has not finished; finish it with train --resume")
+        raise OutputError(
+            f"the training into {folder} has not finished; finish it with train --resume "
+            f"(what encrypt-model or rotate-model left unfinished: delete it and repeat the command)"
+        )
     for name in (CONFIG_NAME, WEIGHTS_NAME, PROFILE_NAME):
         if not (folder / name).is_file():
             raise CorruptDataError(f"{folder} has no {name}: not a run folder, or a damaged one; train again")
@@ -196,6 +213,7 @@ def read_config(folder: Path) -> tuple[Profile, dict[str, Any]]:
         normalisation = _normalisation(config)
         if not (isinstance(architecture, str) and isinstance(arguments, dict) and min(channels, height, width) > 0):
             raise TypeError("a value has the wrong type")
+        KeyedShape.of(arguments)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise CorruptDataError(f"{path} is damaged ({error}); restore it or train again") from None
     if classes != len(profile.classes) or channels != profile.channels:
@@ -224,6 +242,7 @@ def load_run(folder: Path) -> Run:
     from safetensors.torch import load_file
 
     from blindsight.nets import create_model
+    from blindsight.nets.keyed_embedding import check_keyed, keyed_layer
 
     path = folder / WEIGHTS_NAME
     try:
@@ -241,4 +260,7 @@ def load_run(folder: Path) -> Run:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise CorruptDataError(f"{path} does not hold the weights {CONFIG_NAME} describes ({reason})") from None
+    layer = keyed_layer(model)
+    if layer is not None:
+        check_keyed(layer, str(path))
     return Run(model.eval(), profile, config, folder)

@@ -27,7 +27,8 @@ class TrainConfig(BaseModel):
         model: any timm model; the presets of ``blindsight.nets`` are among them.
         model_args: further arguments of the architecture, e.g. ``{"drop_path_rate": 0.1}``.
         pretrained: start from timm's weights for that name.
-        checkpoint: start from this local file of weights.
+        checkpoint: start from this local file of weights, or from this run folder. With a folder, ``model`` and
+            ``model_args`` are the run's where they are not given.
         img_size: (height, width) that plain and mixed images are brought to, whatever size they have; for enciphered
             images it can only be their own. None takes the data set's size.
         default_size: (height, width) for plain and mixed images whose folder states no size; None is the model's own.

@@ -10,9 +10,11 @@ import lightning.pytorch as pl
 import torch
 from safetensors.torch import load_file
 
-from blindsight.errors import OutputError, ParameterError
+from blindsight.errors import OutputError, ParameterError, ProfileMismatchError
 from blindsight.nets.factory import create_model, takes_img_size
-from blindsight.nets.runs import save_run, write_atomic
+from blindsight.nets.first_layer import first_layer, relative_change
+from blindsight.nets.runs import read_config, save_run, write_atomic
+from blindsight.nets.starting import reorder_classes
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
 from blindsight.provider._guard import as_our_errors, quiet
 from blindsight.provider._precision import choose_precision, on_gpu, use_plain_attention
@@ -58,7 +60,7 @@ def train(
         CorruptDataError: the data or the checkpoint is damaged.
         BlindsightError: the loss diverged, or the training was interrupted (the message says how to go on).
     """
-    config = config or TrainConfig()
+    config = _of_starting_run(config or TrainConfig())
     wall, cpu = time.perf_counter(), time.process_time()
     # DDP starts this very program again for the other ranks; they find the folder that the first has made.
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0
@@ -93,12 +95,17 @@ def train(
         checkpoint=config.checkpoint if begin else None,
         **config.model_args,
     )
+    run_start = config.checkpoint if begin and config.checkpoint is not None and config.checkpoint.is_dir() else None
+    start = _start_from(run_start, network, profile, module.size) if run_start is not None else None
+    # What tells later how far an attacker's knowledge of the first weights goes.
+    first_weight = _first_weight(network) if begin and (config.pretrained or config.checkpoint is not None) else None
     cautions = check_compatible(
         network,
         profile,
         module.size,
         name=config.model,
-        pretrained=config.pretrained or config.checkpoint is not None,
+        # An encrypted run takes 0.5 and 0.5, whatever its architecture's weights began with.
+        pretrained=(config.pretrained or config.checkpoint is not None) and (start is None or start.kind != "cipher"),
         mean=config.mean,
         std=config.std,
     )
@@ -130,8 +137,49 @@ def train(
         "cpu_seconds": round(time.process_time() - cpu, 2),
         "warnings": cautions,
     }
-    _finish(out, config, profile, module.size, fingerprint, network, summary)
+    _finish(out, config, profile, module.size, fingerprint, network, summary, first_weight)
     return summary
+
+
+def _of_starting_run(config: TrainConfig) -> TrainConfig:
+    """Where a training starts from a run folder: with that run's architecture, unless the recipe names one."""
+    if config.checkpoint is None or not config.checkpoint.is_dir():
+        return config
+    _, stored = read_config(config.checkpoint)
+    changes: dict[str, Any] = {} if "model" in config.model_fields_set else {"model": stored["architecture"]}
+    arguments = {k: v for k, v in stored["model_args"].items() if k != "img_size"}
+    if changes.get("model", config.model).split(".")[0] == stored["architecture"]:
+        changes["model_args"] = {**arguments, **config.model_args}
+    return TrainConfig.make({**{name: getattr(config, name) for name in config.model_fields_set}, **changes})
+
+
+def _start_from(folder: Path, network: torch.nn.Module, data: Profile, size: tuple[int, int]) -> Profile:
+    """Sees that a run to start from knows these images, and brings its outputs into the order of their classes.
+
+    Returns:
+        The run's profile.
+
+    Raises:
+        ProfileMismatchError: it was made for images encrypted in another way.
+    """
+    start, stored = read_config(folder)
+    if start.kind == "cipher":
+        start.require_same_protection(data, "the run to start from", "the data")
+        made_for = tuple(stored["pretrained_cfg"]["input_size"][1:])
+        if made_for != tuple(size):
+            raise ProfileMismatchError(
+                f"the run to start from takes images of {made_for[0]}x{made_for[1]} and the data has "
+                f"{size[0]}x{size[1]}; protect the data with --size {made_for[0]}x{made_for[1]}"
+            )
+    reorder_classes(network, start.classes, data.classes)
+    return start
+
+
+def _first_weight(network: torch.nn.Module) -> torch.Tensor | None:
+    """A copy of the first layer's weights; None where the network does not say which layer that is."""
+    found = first_layer(network)
+    weight = getattr(found[1], "weight", None) if found is not None else None
+    return weight.detach().clone() if isinstance(weight, torch.Tensor) else None
 
 
 def _size_of(data: Path, config: TrainConfig) -> tuple[int, int] | None:
@@ -297,9 +345,14 @@ def _finish(
     fingerprint: str,
     network: torch.nn.Module,
     summary: dict[str, Any],
+    first_weight: torch.Tensor | None,
 ) -> None:
     """Puts the best weights in place; the run folder is whole once the marker is gone."""
     network.cpu().load_state_dict(load_file(out / CHECKPOINTS / BEST_NAME))
+    if first_weight is not None:
+        now = _first_weight(network)
+        assert now is not None
+        summary["first_layer_change"] = relative_change(first_weight, now)
     arguments: dict[str, Any] = dict(config.model_args)
     if takes_img_size(config.model, config.model_args):
         arguments["img_size"] = list(size)
