@@ -104,7 +104,7 @@ def test_a_known_origin_is_warned_of(plain, run):
     for number, (change, said) in enumerate([(0.0, "by 0 % of"), (1.5, "by 150 % of"), (None, "by an unknown part")]):
         remember(plain, change)
         _, err = run(f"encrypt-model plain --key owner.key --out enc{number}")
-        assert err.startswith("warning: the run began from timm's pretrained weights of vit_x, whose first layer's ")
+        assert err.startswith("warning: the run began from timm's pretrained weights of vit_x, and its first layer has ")
         assert said in err
         assert "reads the key" in err
     (plain / "recipe.json").write_text("{")
@@ -173,3 +173,17 @@ def test_what_cannot_be(run, fails):
     assert run("rotate-model enc --key owner.key --out x", 2)[0] == ""
     Path("enc/.incomplete").touch()
     assert "encrypt-model or rotate-model left unfinished" in fails("predict enc photo.png --key owner.key")
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(("format", "file"), [("onnx", "model.onnx"), ("torch-export", "model.pt2")])
+def test_an_encrypted_model_is_exported_as_any(run, format, file):
+    if format == "onnx":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("onnxruntime")
+    run("encrypt-model plain --key owner.key --scheme etc --out enc")
+    out, _ = run(f"export enc --format {format} --out served")
+    assert "the same top-1 for 4 of 4" in out
+    assert Path("served", file).stat().st_size > 1000
+    assert Path("served/profile.json").read_bytes() == Path("enc/profile.json").read_bytes()
+    assert "**This is a model of plain images, encrypted with a key**" in Path("served/README.md").read_text()
