@@ -104,7 +104,7 @@ def test_a_known_origin_is_warned_of(plain, run):
     for number, (change, said) in enumerate([(0.0, "by 0 % of"), (1.5, "by 150 % of"), (None, "by an unknown part")]):
         remember(plain, change)
         _, err = run(f"encrypt-model plain --key owner.key --out enc{number}")
-        assert err.startswith("warning: the run began from timm's pretrained weights of vit_x, and its first layer has ")
+        assert err.startswith("warning: the run began from timm's pretrained weights of vit_x, and its first layer ")
         assert said in err
         assert "reads the key" in err
     (plain / "recipe.json").write_text("{")
