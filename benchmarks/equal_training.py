@@ -62,7 +62,10 @@ def main() -> None:
     for curve in curves.values():
         curve["largest_difference"] = float(np.abs(np.array(curve["losses"]) - wanted).max() / wanted.max())
     seconds = time.process_time() - started
-    write(curves, {"machine": machine(), "torch": torch.__version__, "steps": steps, "cpu_seconds": round(seconds)})
+    write(
+        curves,
+        {"machine": machine(), "torch": torch.__version__.split("+")[0], "steps": steps, "cpu_seconds": round(seconds)},
+    )
 
 
 def profile_of(scheme: str) -> Profile:
@@ -127,7 +130,7 @@ def write(curves: dict[str, Any], facts: dict[str, Any]) -> None:
         for name, c in curves.items()
     )
     what = f"{MODEL}, {ARGUMENTS['embed_dim']} wide, {ARGUMENTS['depth']} deep"
-    where = f"{facts['cpu_seconds']} s of processor time on {facts['machine']}, torch {facts['torch']}"
+    where = f"{facts['cpu_seconds']} s of processor time on {facts['machine']['processor']}, torch {facts['torch']}"
     (RESULTS / "equal-training.md").write_text(
         f"""# Fine-tuning an encrypted model
 
