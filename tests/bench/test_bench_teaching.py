@@ -22,8 +22,8 @@ TAUGHT = TINY.replace(
 )
 
 
-def run(folder: Path, *only: str) -> tuple[Path, object]:
-    recipe = load_recipe(write_recipe(folder, TAUGHT))
+def run(folder: Path, *only: str, text: str = TAUGHT) -> tuple[Path, object]:
+    recipe = load_recipe(write_recipe(folder, text))
     work = folder / "work"
     runner = Runner(recipe, "smoke", open_data("digits", work, recipe.scales["smoke"].limit), work, threads=1)
     return work, runner.run(plan(cells_of(recipe, "smoke"), only=only, seeds=1))
@@ -48,13 +48,17 @@ def test_the_teacher_comes_first_and_its_labels_are_the_cells_own(tmp_path: Path
     assert all(len(weights) == 1 for image, weights in rows.items() if image.startswith("test/"))
     # Again: everything is there.
     assert len(run(tmp_path, "etc/taught")[1].done) == 1
+    # A teacher that is trained in another way makes another student.
+    other = TAUGHT.replace("wrong_keys: 2", 'cells: {"plain/vit": {train: {epochs: 1}}}\n    wrong_keys: 2')
+    with pytest.raises(OutputError, match="etc/taught seed 1 was taught by another training of its teacher"):
+        run(tmp_path, "etc/taught", text=other)
 
 
 def test_results_of_a_version_without_it_still_count(tmp_path: Path) -> None:
     work, outcome = run(tmp_path, "plain/vit")
     (path,) = (work / "results").rglob("*.json")
     stored = json.loads(path.read_text())
-    del stored["train"]["sam"]
+    del stored["train"]["sam"], stored["train"]["compile"], stored["teacher"]
     del stored["images"]["soft_labels"]
     path.write_text(json.dumps(stored))
     assert run(tmp_path, "plain/vit")[1].done == [outcome.done[0].model_copy(update=dict(done_again(path)))]

@@ -187,3 +187,8 @@ def test_an_encrypted_model_is_exported_as_any(run, format, file):
     assert Path("served", file).stat().st_size > 1000
     assert Path("served/profile.json").read_bytes() == Path("enc/profile.json").read_bytes()
     assert "**This is a model of plain images, encrypted with a key**" in Path("served/README.md").read_text()
+
+
+def test_a_tag_that_timm_does_not_know(fails, owners_folder):  # noqa: ARG001
+    text = fails("encrypt-model vit_tiny_patch16_224.bogus --pretrained --key owner.key --out enc")
+    assert text.startswith("unknown model 'vit_tiny_patch16_224.bogus'")

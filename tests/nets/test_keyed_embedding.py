@@ -125,6 +125,55 @@ def test_damaged_tables(name: str, value: int, tmp_path: Path) -> None:
         load_run(run)
 
 
+@pytest.mark.parametrize("rows", [10**9, 10**30, 5])
+def test_sizes_are_compared_with_the_file_before_tables_are_made(rows: int, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    save_run(run, keyed_model(), PROFILE, architecture=NAME, size=(8, 12), model_args=ARGUMENTS)
+    config = json.loads((run / "config.json").read_text())
+    config["model_args"] |= {"keyed_rows": rows, "keyed_cols": 10**9}
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        CorruptDataError, match=r"does not hold the keyed embedding .* \(position_variant of \d+, found"
+    ):
+        load_run(run)
+    with pytest.raises(CorruptDataError, match="does not hold the keyed embedding"):
+        create_model(NAME, num_classes=2, checkpoint=run, **{**ARGUMENTS, "img_size": (8, 12)})
+
+
+def test_arguments_that_are_no_architectures_are_refused(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    save_run(run, keyed_model(), PROFILE, architecture=NAME, size=(8, 12), model_args=ARGUMENTS)
+    config = json.loads((run / "config.json").read_text())
+    config["model_args"]["num_classes"] = 3
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CorruptDataError, match=r"config.json is damaged .model_args has num_classes."):
+        load_run(run)
+
+
+@pytest.mark.parametrize("embedding", ["tied", "per_position", "low_rank", "states"])
+def test_a_model_with_an_embedding_of_ours_starts_from_a_run(embedding: str, tmp_path: Path) -> None:
+    arguments = {**ARGUMENTS, "embedding": embedding}
+    model = create_model(NAME, num_classes=2, **arguments).eval()
+    save_run(tmp_path / "run", model, PROFILE, architecture=NAME, size=(8, 12), model_args=arguments)
+    sized = {**arguments, "img_size": (8, 12)}
+    x = torch.randn(2, 3, 8, 12)
+    assert torch.equal(create_model(NAME, num_classes=2, checkpoint=tmp_path / "run", **sized).eval()(x), model(x))
+    assert create_model(NAME, num_classes=5, checkpoint=tmp_path / "run", **sized).eval()(x).shape == (2, 5)
+
+
+def test_both_heads_of_a_distilled_model_are_kept(tmp_path: Path) -> None:
+    name, small = "deit_tiny_distilled_patch16_224", {"embed_dim": 16, "depth": 1, "num_heads": 2, "img_size": (32, 32)}
+    model = create_model(name, num_classes=3, **small).eval()
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    x = torch.randn(2, 3, 32, 32)
+    again = create_model(name, num_classes=3, checkpoint=tmp_path / "w.safetensors", **small).eval()
+    assert torch.equal(again(x), model(x))
+    assert torch.equal(again.head_dist.weight, model.head_dist.weight)
+    fresh = create_model(name, num_classes=5, checkpoint=tmp_path / "w.safetensors", **small).eval()
+    assert fresh(x).shape == (2, 5)
+    assert torch.equal(fresh.cls_token, model.cls_token)
+
+
 def test_a_model_starts_from_a_run(tmp_path: Path) -> None:
     model, run = keyed_model(), tmp_path / "run"
     save_run(run, model, PROFILE, architecture=NAME, size=(8, 12), model_args=ARGUMENTS)
@@ -135,7 +184,7 @@ def test_a_model_starts_from_a_run(tmp_path: Path) -> None:
     more = create_model(NAME, num_classes=5, checkpoint=run, **sized).eval()
     assert more(x).shape == (2, 5)
     assert torch.equal(more.patch_embed.proj(x), model.patch_embed.proj(x))
-    with pytest.raises(CorruptDataError, match="a keyed embedding is for images of one size"):
+    with pytest.raises(CorruptDataError, match="its embedding is for images of one size"):
         create_model(NAME, num_classes=2, checkpoint=run, **{**sized, "img_size": (16, 12)})
     with pytest.raises(ParameterError, match="holds a vit_micro_patch4_32 and the model is vit_tiny_patch4_32; leave"):
         create_model("vit_tiny_patch4_32", num_classes=2, checkpoint=run)

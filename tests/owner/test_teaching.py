@@ -80,6 +80,12 @@ def test_many_small_parts_still_sum_to_one():
     assert np.abs(weights.sum(1) - 1).max() < 1e-9
 
 
+@pytest.mark.parametrize("teacher", [np.full((1, 3), np.nan), np.full((1, 60_000), 1 / 60_000)])
+def test_answers_that_are_no_probabilities(teacher):
+    with pytest.raises(ParameterError, match="give no probabilities"):
+        taught_weights(teacher, np.array([0]), temperature=1.0, share=1.0)
+
+
 @pytest.mark.parametrize(("temperature", "share"), [(0, 0.5), (-1, 0.5), (float("inf"), 0.5), (1, -0.1), (1, 1.1)])
 def test_numbers_that_cannot_work(photos, tmp_path, temperature, share):
     out = protected(photos, tmp_path / "out")

@@ -18,6 +18,8 @@ from blindsight.provider.recipe import TrainConfig
         ({"ema": 1.0}, "ema: "),
         ({"learning_rate": 1}, "learning_rate: Extra inputs"),
         ({"pretrained": True, "checkpoint": "w.safetensors"}, "exclude each other"),
+        ({"model_args": {"depth": 1, "num_classes": 3}}, "num_classes comes from the data or has an option of its own"),
+        ({"model_args": {"img_size": 32}}, "img_size comes from the data or has an option of its own; leave it out"),
     ],
 )
 def test_bad_values_are_named(values: dict[str, object], message: str) -> None:

@@ -28,6 +28,7 @@ class Result(BaseModel):
         seed: of the key and of the training.
         images: the row in full.
         train: the training's recipe in full.
+        teacher: which training its soft labels come from; None where it learned from classes.
         data: name, numbers of images and classes, digest of the plain data.
         top1: on the test images, 0 to 1.
         interval: Wilson's 95 % interval of ``top1``: it speaks of the test images, not of the seed.
@@ -53,6 +54,7 @@ class Result(BaseModel):
     seed: int
     images: dict[str, Any]
     train: dict[str, Any]
+    teacher: str | None = None
     data: dict[str, Any]
     top1: Share
     interval: tuple[Share, Share]

@@ -151,6 +151,12 @@ class Runner:
         if not path.exists():
             return None
         result = read_result(path)
+        teacher = self._teaching(job)
+        if teacher is not None and result.teacher != teacher.name:
+            raise OutputError(
+                f"{job.name} was taught by another training of its teacher than the recipe now gives; "
+                f"remove {path.relative_to(self.work)}, or choose another folder with --out"
+            )
         for what, then, now in (
             ("images", result.images, job.cell.images.model_dump(mode="json")),
             # A result of an earlier version lacks what came later: the defaults, which are what was so then.
@@ -187,6 +193,7 @@ class Runner:
             seed=job.seed,
             images=job.cell.images.model_dump(mode="json"),
             train=self._train(job).public(),
+            teacher=teacher.name if (teacher := self._teaching(job)) else None,
             data=self.data.as_json(),
             top1=measured["top1"],
             interval=tuple(measured["top1_interval"]),
@@ -227,6 +234,17 @@ class Runner:
         Raises:
             ParameterError: it is not trained.
         """
+        run = self._teaching(job)
+        if run is not None and (not run.exists() or (run / INCOMPLETE_MARKER).exists()):
+            teacher = job.cell.images.soft_labels.teacher  # type: ignore[union-attr]
+            raise ParameterError(
+                f"{job.name} learns from {teacher} of seed {job.seed}, which is not trained yet; "
+                f"run it first: --only {teacher} --seeds {job.seed}"
+            )
+        return run
+
+    def _teaching(self, job: Job) -> Path | None:
+        """Where the teacher of a cell is, or will be."""
         teach = job.cell.images.soft_labels
         if teach is None:
             return None
@@ -235,13 +253,7 @@ class Runner:
             raise ParameterError(
                 f"{job.name} learns from {teach.teacher}, which the scale {self.scale_name} leaves out"
             )
-        run = self._run(Job(cell, job.seed))
-        if not run.exists() or (run / INCOMPLETE_MARKER).exists():
-            raise ParameterError(
-                f"{job.name} learns from {teach.teacher} of seed {job.seed}, which is not trained yet; "
-                f"run it first: --only {teach.teacher} --seeds {job.seed}"
-            )
-        return run
+        return self._run(Job(cell, job.seed))
 
     def _train(self, job: Job) -> TrainConfig:
         return job.cell.train.model_copy(update={"seed": job.seed, "threads": self.threads})
@@ -249,9 +261,13 @@ class Runner:
     def _run(self, job: Job) -> Path:
         """The run folder; another one for other images or another training, so that no old model is taken for new."""
         train = {name: value for name, value in self._train(job).public().items() if name not in INCIDENTAL}
-        if not train["sam"]:
-            del train["sam"]  # came later: folders of trainings without it keep their names
+        for late in ("sam", "compile"):
+            if not train[late]:
+                del train[late]  # came later: folders of trainings without it keep their names
         facts = [job.cell.images.facts(), train]
+        teacher = self._teaching(job)
+        if teacher is not None:
+            facts.append({"teacher": teacher.name})
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
         return self.work / RUNS / f"{job.path}-{digest}"
 

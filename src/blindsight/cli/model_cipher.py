@@ -114,7 +114,7 @@ def rotate_model(
     """Change the key of an encrypted model: it is decrypted with the old one and encrypted with the new, in memory.
 
     Works on what encrypt-model made, also after a provider has trained it further, and on models that were trained on
-    images protected with shf or np. Have the provider delete the old one: whoever holds both can relate the keys.
+    images protected with shf. Have the provider delete the old one: whoever holds both can relate the keys.
 
     Example: blindsight rotate-model encrypted --key old.key --new-key new.key --out rotated
     """

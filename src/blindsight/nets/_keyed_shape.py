@@ -1,11 +1,13 @@
 """How large the tables of a keyed patch embedding are, as model arguments say it. Needs no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
-from blindsight.errors import ParameterError
+from blindsight.errors import CorruptDataError, ParameterError
 
-__all__ = ["KeyedShape"]
+__all__ = ["KeyedShape", "require_tables"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,25 @@ class KeyedShape:
         """The model arguments, JSON values."""
         sizes = {"keyed_variants": self.variants, "keyed_rows": self.rows, "keyed_cols": self.cols}
         return {**sizes, "keyed_bias": True} if self.bias else dict(sizes)
+
+
+def require_tables(shape: KeyedShape | None, weights: Mapping[str, Any], path: Path) -> None:
+    """Sees that a file of weights has tables of the sizes that its configuration states, before any are made.
+
+    Args:
+        shape: what the configuration says; None where it says nothing.
+        weights: name -> tensor.
+        path: the file, for the message.
+
+    Raises:
+        CorruptDataError: it has none, or of another size.
+    """
+    if shape is None:
+        return
+    for name, count in (("position_variant", shape.rows * shape.cols), ("variant_index", shape.variants)):
+        found = [len(table) for key, table in weights.items() if key.rpartition(".")[2] == name and table.ndim]
+        if found != [count]:
+            raise CorruptDataError(
+                f"{path} does not hold the keyed embedding that its config.json describes ({name} of {count}, "
+                f"found {found or 'none'}); restore it"
+            )

@@ -63,10 +63,10 @@ def create_model(
     model_args = {k: v for k, v in model_args.items() if not k.startswith("keyed_")}
     weights = None
     if checkpoint is not None and checkpoint.is_dir():
-        from blindsight.nets.starting import keyed_weights
+        from blindsight.nets.starting import own_weights
 
         # What timm would not know how to read is loaded below.
-        keyed, weights = keyed_weights(checkpoint, base, keyed)
+        keyed, weights = own_weights(checkpoint, base, keyed)
         checkpoint = None if weights is not None else checkpoint / WEIGHTS_NAME
     arguments: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_chans, **model_args}
     if img_size is not None and takes_img_size(base, model_args):
@@ -98,9 +98,9 @@ def create_model(
 
         attach_keyed(model, keyed)
     if weights is not None:
-        from blindsight.nets.starting import load_keyed
+        from blindsight.nets.starting import load_own
 
-        load_keyed(model, weights)
+        load_own(model, weights)
     return model
 
 
@@ -116,15 +116,16 @@ def _source(name: str, checkpoint: Path, arguments: dict[str, Any]) -> dict[str,
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CorruptDataError(f"{checkpoint} is not a file of weights: {reason}") from None
-    head = getattr(timm.get_pretrained_cfg(name), "classifier", None)
-    if not isinstance(head, str):
+    named = getattr(timm.get_pretrained_cfg(name), "classifier", None)
+    heads = [named] if isinstance(named, str) else list(named or ())  # a distilled DeiT has two
+    if not heads:
         return {"file": str(checkpoint), "custom_load": False}
-    if f"{head}.weight" in state:
+    if all(f"{head}.weight" in state for head in heads):
         # timm keeps the file's classifier where the numbers of classes agree, and drops it where they do not.
-        classes = int(state[f"{head}.weight"].shape[0])
+        classes = int(state[f"{heads[0]}.weight"].shape[0])
         return {"file": str(checkpoint), "custom_load": False, "num_classes": classes}
     fresh = timm.create_model(name, **arguments).state_dict()
-    state.update({k: v for k, v in fresh.items() if k.startswith(f"{head}.")})
+    state.update({k: v for k, v in fresh.items() if k.startswith(tuple(f"{head}." for head in heads))})
     return {"state_dict": state, "custom_load": False, "num_classes": arguments["num_classes"]}
 
 

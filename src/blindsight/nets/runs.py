@@ -21,15 +21,26 @@ from typing import TYPE_CHECKING, Any
 
 from blindsight.errors import CorruptDataError, OutputError, ProfileError
 from blindsight.nets._card import model_card
-from blindsight.nets._keyed_shape import KeyedShape
+from blindsight.nets._keyed_shape import KeyedShape, require_tables
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CONFIG_NAME", "WEIGHTS_NAME", "Run", "load_run", "read_config", "save_run", "write_atomic"]
+__all__ = [
+    "CONFIG_NAME",
+    "RESERVED_ARGUMENTS",
+    "WEIGHTS_NAME",
+    "Run",
+    "load_run",
+    "read_config",
+    "save_run",
+    "write_atomic",
+]
 
 WEIGHTS_NAME = "model.safetensors"
+#: What no architecture takes as an argument of its own: it is said elsewhere.
+RESERVED_ARGUMENTS = frozenset({"name", "num_classes", "in_chans", "pretrained", "checkpoint"})
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
 
@@ -213,6 +224,8 @@ def read_config(folder: Path) -> tuple[Profile, dict[str, Any]]:
         normalisation = _normalisation(config)
         if not (isinstance(architecture, str) and isinstance(arguments, dict) and min(channels, height, width) > 0):
             raise TypeError("a value has the wrong type")
+        if RESERVED_ARGUMENTS & arguments.keys():
+            raise TypeError(f"model_args has {min(RESERVED_ARGUMENTS & arguments.keys())}")
         KeyedShape.of(arguments)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise CorruptDataError(f"{path} is damaged ({error}); restore it or train again") from None
@@ -249,6 +262,7 @@ def load_run(folder: Path) -> Run:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise CorruptDataError(f"{path} is damaged ({error}); restore it or train again") from None
+    require_tables(KeyedShape.of(config["model_args"]), state, path)
     model = create_model(
         config["architecture"],
         num_classes=config["num_classes"],

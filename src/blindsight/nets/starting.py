@@ -1,4 +1,4 @@
-"""Starting a model from a run folder: a keyed embedding is carried over, and classes find their places by id."""
+"""Starting a model from a run folder: an embedding of our own is carried over, and classes find their places by id."""
 
 from pathlib import Path
 from typing import Any
@@ -7,16 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from blindsight.errors import CorruptDataError, ParameterError
-from blindsight.nets._keyed_shape import KeyedShape
+from blindsight.nets._keyed_shape import KeyedShape, require_tables
 from blindsight.nets.runs import WEIGHTS_NAME, read_config
 
-__all__ = ["classifier_names", "keyed_weights", "load_keyed", "reorder_classes"]
+__all__ = ["classifier_names", "load_own", "own_weights", "reorder_classes"]
 
 
-def keyed_weights(
+def own_weights(
     folder: Path, architecture: str, keyed: KeyedShape | None
 ) -> tuple[KeyedShape | None, dict[str, Tensor] | None]:
-    """The shape and weights of a run whose embedding is keyed; (what was given, None) for another run.
+    """What timm's loader cannot read: shape and weights of a run whose embedding is keyed or knows its positions.
+
+    For another run both are None.
 
     Args:
         folder: a run folder.
@@ -38,20 +40,22 @@ def keyed_weights(
         raise ParameterError(
             f"the recipe's model_args say {keyed.arguments()} and {folder} has {shape.arguments() if shape else 'none'}"
         )
-    if shape is None:
+    if shape is None and config["model_args"].get("embedding", "tied") == "tied":
         return None, None
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = folder / WEIGHTS_NAME
     try:
-        return shape, load_file(path)
+        weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise CorruptDataError(f"{path} is damaged ({error}); restore it") from None
+    require_tables(shape, weights, path)
+    return shape, weights
 
 
-def load_keyed(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Loads the weights of a run with a keyed embedding; a classifier of another size stays as the model made it.
+def load_own(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Loads what :func:`own_weights` gave; a classifier of another size stays as the model made it.
 
     Raises:
         CorruptDataError: anything else differs, such as the size of the images.
@@ -66,11 +70,11 @@ def load_keyed(model: nn.Module, weights: dict[str, Tensor]) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise CorruptDataError(
-            f"the run to start from does not fit the model ({reason}); a keyed embedding is for images of one size"
+            f"the run to start from does not fit the model ({reason}); its embedding is for images of one size"
         ) from None
     layer = keyed_layer(model)
-    assert layer is not None
-    check_keyed(layer, "the run to start from")
+    if layer is not None:
+        check_keyed(layer, "the run to start from")
 
 
 def classifier_names(model: nn.Module) -> list[str]:

@@ -42,7 +42,10 @@ def named_run(
     base = name.split(".")[0]
     if not is_model(base):
         raise UnknownNameError.of("model", name, list_models())
-    known = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    try:
+        known = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    except RuntimeError:
+        raise UnknownNameError.of("model", name, list_models(f"{base}*", pretrained=True)) from None
     outputs = int(known.num_classes) if checkpoint is None else _outputs(checkpoint, known.classifier)
     if not outputs:
         raise ParameterError(f"{name} has no classifier, only features; train one with it first, then encrypt the run")

@@ -86,7 +86,7 @@ def taught_weights(
         float64 (N, K), five decimals, rows summing to 1 but for the last bits.
 
     Raises:
-        ParameterError: a temperature or share out of range.
+        ParameterError: a temperature or share out of range, or what comes out are no probabilities.
     """
     if not (temperature > 0 and np.isfinite(temperature)):
         raise ParameterError(f"temperature must be above 0, got {temperature:g}")
@@ -104,6 +104,11 @@ def taught_weights(
     # Small parts are rounded away; what that leaves open goes to the heaviest.
     weights[rows, heaviest] += 1 - weights.sum(1)
     rounded: NDArray[np.float64] = weights.round(DECIMALS)
+    if not (np.isfinite(rounded).all() and (rounded >= 0).all()):
+        raise ParameterError(
+            "the teacher's answers give no probabilities (not a number, or too many classes for five decimals); "
+            "see that it predicts at all, and choose another --temperature"
+        )
     return rounded
 
 

@@ -46,7 +46,7 @@ def as_our_errors(out: Path, last: Path, log: EpochLog, keeper: Keeper) -> Itera
         # Lightning turns Ctrl-C into sys.exit.
         if not log.interrupted and not isinstance(error, KeyboardInterrupt):
             raise
-        if last.exists():
+        if last.exists() and keeper.kept:
             how = f"go on with the same command and --resume; {keeper.kept} is kept in {out}"
         else:
             how = f"nothing was kept yet; start again with --resume or remove {out}"

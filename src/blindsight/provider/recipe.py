@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from blindsight.errors import ParameterError
+from blindsight.nets.runs import RESERVED_ARGUMENTS
 from blindsight.provider.recipes import recipe_file, recipe_names
 
 __all__ = ["INCIDENTAL", "TrainConfig"]
@@ -116,6 +117,14 @@ class TrainConfig(BaseModel):
         if self.pretrained and self.checkpoint is not None:
             raise ValueError("pretrained and checkpoint exclude each other; choose one source of weights")
         return self
+
+    @field_validator("model_args")
+    @classmethod
+    def _architecture_only(cls, value: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted(value.keys() & (RESERVED_ARGUMENTS | {"img_size"}))
+        if taken:
+            raise ValueError(f"{taken[0]} comes from the data or has an option of its own; leave it out of model_args")
+        return value
 
     @property
     def warmup(self) -> float:

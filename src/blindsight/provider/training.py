@@ -60,7 +60,7 @@ def train(
         CorruptDataError: the data or the checkpoint is damaged.
         BlindsightError: the loss diverged, or the training was interrupted (the message says how to go on).
     """
-    config = _of_starting_run(config or TrainConfig())
+    config = _of_starting_run(config or TrainConfig(), out if resume else None)
     wall, cpu = time.perf_counter(), time.process_time()
     # DDP starts this very program again for the other ranks; they find the folder that the first has made.
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0
@@ -141,11 +141,20 @@ def train(
     return summary
 
 
-def _of_starting_run(config: TrainConfig) -> TrainConfig:
-    """Where a training starts from a run folder: with that run's architecture, unless the recipe names one."""
-    if config.checkpoint is None or not config.checkpoint.is_dir():
+def _of_starting_run(config: TrainConfig, begun: Path | None) -> TrainConfig:
+    """Where a training starts from a run folder: with that run's architecture, unless the recipe names one.
+
+    What was ``begun`` and is resumed has its weights in its own checkpoint, and what it began from may be gone.
+    """
+    if config.checkpoint is None or config.checkpoint.is_file():
         return config
-    _, stored = read_config(config.checkpoint)
+    if begun is not None and (begun / CHECKPOINTS / LAST_NAME).exists() and (begun / RECIPE_NAME).exists():
+        then = TrainConfig.make(TrainConfig.read(begun / RECIPE_NAME))
+        stored: dict[str, Any] = {"architecture": then.model, "model_args": then.model_args}
+    elif config.checkpoint.is_dir():
+        _, stored = read_config(config.checkpoint)
+    else:
+        return config
     changes: dict[str, Any] = {} if "model" in config.model_fields_set else {"model": stored["architecture"]}
     arguments = {k: v for k, v in stored["model_args"].items() if k != "img_size"}
     if changes.get("model", config.model).split(".")[0] == stored["architecture"]:
