@@ -1,6 +1,5 @@
 """Training on protected images: a data folder and a recipe in, a run folder out."""
 
-import json
 import os
 import time
 from pathlib import Path
@@ -10,27 +9,23 @@ import lightning.pytorch as pl
 import torch
 from safetensors.torch import load_file
 
-from blindsight.errors import OutputError, ParameterError, ProfileMismatchError
 from blindsight.nets.factory import create_model, takes_img_size
-from blindsight.nets.first_layer import first_layer, relative_change
-from blindsight.nets.runs import read_config, save_run, write_atomic
-from blindsight.nets.starting import reorder_classes
-from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
+from blindsight.nets.first_layer import relative_change
+from blindsight.nets.runs import save_run, write_atomic
+from blindsight.profile import INCOMPLETE_MARKER, Profile
 from blindsight.provider._guard import as_our_errors, quiet
 from blindsight.provider._precision import choose_precision, on_gpu, use_plain_attention
+from blindsight.provider._run_folder import CHECKPOINTS, RECIPE_NAME, check_out, prepare, recipe_text
+from blindsight.provider._starting import first_weight, of_starting_run, start_from
 from blindsight.provider.callbacks import BEST_NAME, LAST_NAME, EpochLog, Keeper
 from blindsight.provider.classifier import Classifier
 from blindsight.provider.compatibility import check_compatible
 from blindsight.provider.data import ProtectedDataModule
 from blindsight.provider.folders import DataFolder
-from blindsight.provider.machine import machine, versions
 from blindsight.provider.progress import TrainingProgress
-from blindsight.provider.recipe import INCIDENTAL, TrainConfig
+from blindsight.provider.recipe import TrainConfig
 
 __all__ = ["RECIPE_NAME", "TrainConfig", "train"]
-
-RECIPE_NAME = "recipe.json"
-CHECKPOINTS = "checkpoints"
 
 
 def train(
@@ -60,12 +55,12 @@ def train(
         CorruptDataError: the data or the checkpoint is damaged.
         BlindsightError: the loss diverged, or the training was interrupted (the message says how to go on).
     """
-    config = _of_starting_run(config or TrainConfig(), out if resume else None)
+    config = of_starting_run(config or TrainConfig(), out if resume else None)
     wall, cpu = time.perf_counter(), time.process_time()
     # DDP starts this very program again for the other ranks; they find the folder that the first has made.
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0
     if first:
-        _check_out(out, resume)
+        check_out(out, resume)
     else:
         progress = None
     if config.threads:
@@ -96,9 +91,9 @@ def train(
         **config.model_args,
     )
     run_start = config.checkpoint if begin and config.checkpoint is not None and config.checkpoint.is_dir() else None
-    start = _start_from(run_start, network, profile, module.size) if run_start is not None else None
+    start = start_from(run_start, network, profile, module.size) if run_start is not None else None
     # What tells later how far an attacker's knowledge of the first weights goes.
-    first_weight = _first_weight(network) if begin and (config.pretrained or config.checkpoint is not None) else None
+    weight = first_weight(network) if begin and (config.pretrained or config.checkpoint is not None) else None
     cautions = check_compatible(
         network,
         profile,
@@ -111,7 +106,7 @@ def train(
     )
     fingerprint = module.fingerprint() if first else ""
     if first:
-        _prepare(out, config, profile, fingerprint, resume)
+        prepare(out, config, profile, fingerprint, resume)
     module.setup("fit")
     if module.held_out and profile.views > 1:
         cautions.append(
@@ -137,58 +132,8 @@ def train(
         "cpu_seconds": round(time.process_time() - cpu, 2),
         "warnings": cautions,
     }
-    _finish(out, config, profile, module.size, fingerprint, network, summary, first_weight)
+    _finish(out, config, profile, module.size, fingerprint, network, summary, weight)
     return summary
-
-
-def _of_starting_run(config: TrainConfig, begun: Path | None) -> TrainConfig:
-    """Where a training starts from a run folder: with that run's architecture, unless the recipe names one.
-
-    What was ``begun`` and is resumed has its weights in its own checkpoint, and what it began from may be gone.
-    """
-    if config.checkpoint is None or config.checkpoint.is_file():
-        return config
-    if begun is not None and (begun / CHECKPOINTS / LAST_NAME).exists() and (begun / RECIPE_NAME).exists():
-        then = TrainConfig.make(TrainConfig.read(begun / RECIPE_NAME))
-        stored: dict[str, Any] = {"architecture": then.model, "model_args": then.model_args}
-    elif config.checkpoint.is_dir():
-        _, stored = read_config(config.checkpoint)
-    else:
-        return config
-    changes: dict[str, Any] = {} if "model" in config.model_fields_set else {"model": stored["architecture"]}
-    arguments = {k: v for k, v in stored["model_args"].items() if k != "img_size"}
-    if changes.get("model", config.model).split(".")[0] == stored["architecture"]:
-        changes["model_args"] = {**arguments, **config.model_args}
-    return TrainConfig.make({**{name: getattr(config, name) for name in config.model_fields_set}, **changes})
-
-
-def _start_from(folder: Path, network: torch.nn.Module, data: Profile, size: tuple[int, int]) -> Profile:
-    """Sees that a run to start from knows these images, and brings its outputs into the order of their classes.
-
-    Returns:
-        The run's profile.
-
-    Raises:
-        ProfileMismatchError: it was made for images encrypted in another way.
-    """
-    start, stored = read_config(folder)
-    if start.kind == "cipher":
-        start.require_same_protection(data, "the run to start from", "the data")
-        made_for = tuple(stored["pretrained_cfg"]["input_size"][1:])
-        if made_for != tuple(size):
-            raise ProfileMismatchError(
-                f"the run to start from takes images of {made_for[0]}x{made_for[1]} and the data has "
-                f"{size[0]}x{size[1]}; protect the data with --size {made_for[0]}x{made_for[1]}"
-            )
-    reorder_classes(network, start.classes, data.classes)
-    return start
-
-
-def _first_weight(network: torch.nn.Module) -> torch.Tensor | None:
-    """A copy of the first layer's weights; None where the network does not say which layer that is."""
-    found = first_layer(network)
-    weight = getattr(found[1], "weight", None) if found is not None else None
-    return weight.detach().clone() if isinstance(weight, torch.Tensor) else None
 
 
 def _size_of(data: Path, config: TrainConfig) -> tuple[int, int] | None:
@@ -204,68 +149,6 @@ def _size_of(data: Path, config: TrainConfig) -> tuple[int, int] | None:
         return config.default_size
     cfg = timm.get_pretrained_cfg(config.model.split(".")[0])
     return (int(cfg.input_size[1]), int(cfg.input_size[2])) if cfg else None
-
-
-def _check_out(out: Path, resume: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file; choose another folder with --out")
-    content = {p.name for p in out.iterdir()} if out.is_dir() else set()
-    if not content:
-        if resume:
-            raise OutputError(f"{out} holds nothing to resume; check the name, or leave --resume out to begin there")
-        return
-    if not resume:
-        raise OutputError(f"{out} is not empty; choose another folder with --out, or go on in it with --resume")
-    if INCOMPLETE_MARKER not in content:
-        what = "holds a finished run" if "model.safetensors" in content else "is not a run folder"
-        raise OutputError(f"{out} {what}, so there is nothing to resume; choose another folder with --out")
-
-
-def _prepare(out: Path, config: TrainConfig, profile: Profile, fingerprint: str, resume: bool) -> None:
-    """Makes the run folder, or sees that it is the one to go on in."""
-    recipe = out / RECIPE_NAME
-    if resume and recipe.exists():
-        # A run that an earlier version began lacks what came later: the defaults, which are what was so then.
-        then = TrainConfig.make(TrainConfig.read(recipe)).public()
-        for name, value in config.public().items():
-            if name not in INCIDENTAL and then.get(name) != value:
-                raise ParameterError(
-                    f"cannot resume {out}: {name} was {then.get(name)!r} and is now {value!r}; "
-                    f"resume with the same recipe, or start anew with another --out"
-                )
-        stored = Profile.from_json((out / PROFILE_NAME).read_bytes(), origin=str(out / PROFILE_NAME))
-        if stored != profile:
-            raise ParameterError(f"cannot resume {out}: it was begun on other data ({stored.summary()})")
-        if _fingerprint_in(recipe) != fingerprint:
-            raise ParameterError(
-                f"cannot resume {out}: it was begun on other images (files, sizes or labels differ); "
-                f"resume with the same data, or start anew with another --out"
-            )
-        return
-    try:
-        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {out}: {error.strerror or error}") from None
-    write_atomic(out / INCOMPLETE_MARKER, "A training into this folder has not finished. Go on: train --resume\n")
-    write_atomic(out / PROFILE_NAME, profile.to_json())
-    write_atomic(recipe, _recipe_text(config, fingerprint, None))
-
-
-def _fingerprint_in(recipe: Path) -> Any:
-    stored = json.loads(recipe.read_bytes())
-    return stored.get("data") if isinstance(stored, dict) else None
-
-
-def _recipe_text(config: TrainConfig, fingerprint: str, result: dict[str, Any] | None) -> str:
-    recipe: dict[str, Any] = {
-        "config": config.public(),
-        "data": fingerprint,
-        "versions": versions(),
-        "machine": machine(),
-    }
-    if result is not None:
-        recipe["result"] = {k: v for k, v in result.items() if k != "run"}
-    return json.dumps(recipe, indent=2) + "\n"
 
 
 def _headline(config: TrainConfig, profile: Profile, module: ProtectedDataModule, network: torch.nn.Module) -> str:
@@ -354,14 +237,14 @@ def _finish(
     fingerprint: str,
     network: torch.nn.Module,
     summary: dict[str, Any],
-    first_weight: torch.Tensor | None,
+    before: torch.Tensor | None,
 ) -> None:
     """Puts the best weights in place; the run folder is whole once the marker is gone."""
     network.cpu().load_state_dict(load_file(out / CHECKPOINTS / BEST_NAME))
-    if first_weight is not None:
-        now = _first_weight(network)
+    if before is not None:
+        now = first_weight(network)
         assert now is not None
-        summary["first_layer_change"] = relative_change(first_weight, now)
+        summary["first_layer_change"] = relative_change(before, now)
     arguments: dict[str, Any] = dict(config.model_args)
     if takes_img_size(config.model, config.model_args):
         arguments["img_size"] = list(size)
@@ -377,5 +260,5 @@ def _finish(
         std=config.std,
         results={name: summary[name] for name in names if summary[name] is not None},
     )
-    write_atomic(out / RECIPE_NAME, _recipe_text(config, fingerprint, summary))
+    write_atomic(out / RECIPE_NAME, recipe_text(config, fingerprint, summary))
     (out / INCOMPLETE_MARKER).unlink(missing_ok=True)
