@@ -2,6 +2,7 @@
 
     python benchmarks/training.py            # Markdown tables; exits with 1 where a limit is not kept
     python benchmarks/training.py --compile  # what torch.compile is worth instead
+    python benchmarks/training.py --embeddings  # what patch embeddings that know positions cost instead
     python benchmarks/training.py --digits   # trains twice on protected digits instead; needs scikit-learn
 
 Steps: random data, one thread, images per second of process CPU time, medians of rounds in which all variants take
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -26,6 +28,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from blindsight.nets import create_model
+from blindsight.nets.position_aware import EMBEDDINGS
 from blindsight.provider._precision import choose_precision, use_plain_attention
 from blindsight.provider.classifier import normalise, wants_channels_last
 from blindsight.provider.evaluation import evaluate
@@ -47,6 +50,12 @@ FLOAT32_LIMIT = 0.9
 AUTO_LIMITS = {"vit_micro_patch4_32": 1.5, "convmixer_128_4_patch4_32": 1.5}
 EPOCH_PRESETS = ("convmixer_128_4_patch4_32", "vit_micro_patch4_32")
 CNNS = ("resnet_micro",)
+#: The networks of the recipe etc-gap: preset and further arguments.
+EMBEDDED: dict[str, dict[str, int]] = {
+    "vit_micro_patch4_32": {"embed_dim": 96, "depth": 4, "num_heads": 3},
+    "convmixer_128_4_patch4_32": {},
+    "convmixer_128_4_patch4_32_apm": {},
+}
 EPOCH_IMAGES, EPOCH_ROUNDS, SHORT, LONG = 2000, 3, 1, 3
 CLASSES = 10
 
@@ -83,9 +92,9 @@ def stepper(network: nn.Module, side: int, batch: int, bfloat16: bool, *, compil
     return step
 
 
-def ours(preset: str, precision: str, *, compiled: bool = False) -> Callable[[], None]:
-    side = 32 if preset in CNNS else int(preset.rsplit("_", 1)[1])
-    network = create_model(preset, num_classes=CLASSES, img_size=(side, side))
+def ours(preset: str, precision: str, *, compiled: bool = False, **arguments: Any) -> Callable[[], None]:
+    side = 32 if preset in (*CNNS, *EMBEDDED) else int(preset.rsplit("_", 1)[1])
+    network = create_model(preset, num_classes=CLASSES, img_size=(side, side), **arguments)
     config = TrainConfig(model=preset, accelerator="cpu", precision=precision)  # type: ignore[arg-type]
     bfloat16 = choose_precision(config, network, (side, side)) == "bf16-mixed"
     if bfloat16:
@@ -149,6 +158,17 @@ def compare_compiled(rounds: int) -> None:
         speed = 128 / np.median(times, axis=0)
         ratio = f"{speed[1]:,.0f} ({speed[1] / speed[0]:.2f})"
         print(f"| `{preset}`, 128 | {speed[0]:,.0f} | {ratio} | {first:.0f} |", flush=True)
+
+
+def compare_embeddings(rounds: int) -> None:
+    """Prints images per CPU second with each kind of patch embedding, the kinds taking turns."""
+    print("| network, batches of 128 |", " | ".join(EMBEDDINGS), "|\n|" + " --- |" * (len(EMBEDDINGS) + 1))
+    for preset, shape in EMBEDDED.items():
+        steps = [ours(preset, "auto", embedding=kind, **shape) for kind in EMBEDDINGS]
+        times = np.array([[cpu_seconds(step) for step in steps] for _ in range(rounds + 1)])[1:]
+        speed = 128 / np.median(times, axis=0)
+        cells = " | ".join(f"{value:,.0f} ({value / speed[0]:.2f})" for value in speed)
+        print(f"| `{preset}` | {cells} |", flush=True)
 
 
 def random_folder(folder: Path) -> Path:
@@ -240,6 +260,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="of steps")
     parser.add_argument("--compile", action="store_true", help="what torch.compile is worth instead")
+    parser.add_argument("--embeddings", action="store_true", help="what embeddings that know positions cost instead")
     parser.add_argument("--digits", action="store_true", help="the accuracy on protected digits instead of speed")
     parser.add_argument("--epochs", type=int, default=12, help="of the trainings on digits")
     parser.add_argument("--seed", type=int, default=42, help="of the trainings on digits")
@@ -254,6 +275,9 @@ def main() -> int:
         return 0
     if options.compile:
         compare_compiled(options.rounds)
+        return 0
+    if options.embeddings:
+        compare_embeddings(options.rounds)
         return 0
     kept = compare_steps(options.rounds)
     compare_epochs()

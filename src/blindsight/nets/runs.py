@@ -34,6 +34,7 @@ __all__ = [
     "Run",
     "load_run",
     "read_config",
+    "require_new",
     "save_run",
     "write_atomic",
 ]
@@ -108,6 +109,21 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror or error}; free some space or choose --out") from None
+
+
+def require_new(folder: Path) -> None:
+    """Sees that a folder is absent or empty, before work that would end in it.
+
+    Raises:
+        OutputError: it is a file, holds something, or something unfinished.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; choose another folder with --out")
+    content = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if INCOMPLETE_MARKER in content:
+        raise OutputError(f"{folder} holds something unfinished; remove it, or choose another folder with --out")
+    if content:
+        raise OutputError(f"{folder} is not empty; choose another folder with --out")
 
 
 def save_run(

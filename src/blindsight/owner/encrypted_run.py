@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindsight.errors import OutputError, ParameterError, ProfileError
+from blindsight.nets.runs import require_new
 from blindsight.owner.ciphers import create_cipher
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.model_cipher import absorb, decrypt_model
@@ -73,7 +74,7 @@ def encrypt_run(
             f"the run takes images encrypted with key {before.key_id}; encrypt a run on plain images, or change the "
             f"key with rotate-model"
         )
-    _check_out(out)
+    require_new(out)
     cipher = create_cipher(scheme, block_size or _patch_side(run.model), before.channels, **(parameters or {}))
     ids = list(before.classes)
     if opaque_classes:
@@ -128,7 +129,7 @@ def rotate_run(
         raise ProfileError(f"the run takes {before.kind} images and has no key to change; use encrypt-model")
     if old_key == new_key:
         raise ParameterError(f"old and new key are both {old_key.id}; make a new one with: blindsight key new")
-    _check_out(out)
+    require_new(out)
     after = before.model_copy(
         update={"key_id": new_key.id, "size": run.size, "classes": _new_classes(before, new_key, names)}
     )
@@ -161,13 +162,6 @@ def _patch_side(model: "nn.Module") -> int:
             f"{name} sees patches of {height}x{width} and blocks are square; give --block-size, a multiple of both"
         )
     return int(height)
-
-
-def _check_out(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file; choose another folder with --out")
-    if out.is_dir() and any(out.iterdir()):
-        raise OutputError(f"{out} is not empty; choose another folder with --out")
 
 
 def _save(out: Path, model: "nn.Module", profile: Profile, config: dict[str, Any]) -> None:

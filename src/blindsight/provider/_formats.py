@@ -6,8 +6,6 @@ TorchScript, writes whatever branch its example took.
 """
 
 import io
-import logging
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +17,12 @@ from torch import Tensor, nn
 from blindsight.errors import BlindsightError, OutputError, ParameterError
 from blindsight.nets.runs import Run
 from blindsight.profile import PROFILE_NAME
+from blindsight.provider._guard import quiet
 from blindsight.provider.classifier import normalise
 
 __all__ = ["INPUT", "OUTPUT", "Answer", "open_onnx", "open_torch", "trace", "write_onnx", "write_torch"]
 
+LOGGERS = ("torch", "torch.onnx", "onnxscript", "onnx_ir")
 INPUT, OUTPUT, BATCH = "images", "logits", "batch"
 
 #: uint8 (N, C, H, W) -> float32 (N, K), by a file that was written.
@@ -55,7 +55,8 @@ def trace(run: Run, batch_size: int | None) -> torch.export.ExportedProgram:
     # Torch takes a size of 0 or 1 for a constant, so that is no example of any size.
     example = torch.zeros((batch_size or 2, run.profile.channels, *run.size), dtype=torch.uint8)
     shapes = None if batch_size else {INPUT: {0: torch.export.Dim(BATCH)}}
-    with _quiet(), _said_clearly(run, "torch.export", "" if batch_size else "; a fixed --batch-size may be possible"):
+    way_out = "" if batch_size else "; a fixed --batch-size may be possible"
+    with quiet(*LOGGERS), _said_clearly(run, "torch.export", way_out):
         program = torch.export.export(_Served(run).eval(), (example,), dynamic_shapes=shapes)
     # Each node remembers the lines of source that it came from, by their path.
     for part in program.graph_module.modules():
@@ -98,7 +99,7 @@ def write_onnx(program: torch.export.ExportedProgram, run: Run, path: Path, opse
         BlindsightError: torch cannot translate the graph.
         OutputError: no space left.
     """
-    with _quiet(), _said_clearly(run, "ONNX"):
+    with quiet(*LOGGERS), _said_clearly(run, "ONNX"):
         made = torch.onnx.export(
             program,
             dynamo=True,
@@ -178,19 +179,3 @@ def _first_line(error: Exception) -> str:
         inner = inner.__cause__
     text = str(inner).strip()
     return text.splitlines()[0][:200] if text else type(inner).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the exporters' notes to developers from people who asked for none of it."""
-    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -18,9 +18,9 @@ __all__ = ["as_our_errors", "quiet"]
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps Lightning's tips and advice from people who asked for none of it."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+def quiet(*names: str) -> Iterator[None]:
+    """Keeps warnings, and what these loggers say to developers, from people who asked for none of it."""
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

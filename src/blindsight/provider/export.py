@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from blindsight.errors import BlindsightError, MissingDependencyError, OutputError, ParameterError, UnknownNameError
-from blindsight.nets.runs import CONFIG_NAME, Run, load_run, write_atomic
+from blindsight.nets.runs import CONFIG_NAME, Run, load_run, require_new, write_atomic
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME
 from blindsight.provider import _formats
 from blindsight.provider._export_card import export_card
@@ -137,7 +137,7 @@ def export_run(
     if opset is None and format == "onnx":
         opset = DEFAULT_OPSET
     made_with = _versions(format)
-    _check_out(out)
+    require_new(out)
     loaded = load_run(run)
     with _begun(out) as scratch:
         path = scratch / FILES[format]
@@ -189,16 +189,6 @@ def _versions(format: str) -> dict[str, str]:
                 raise MissingDependencyError.of(package, "export", "export to ONNX")
             found[package] = version(package)
     return found
-
-
-def _check_out(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file; choose another folder with --out")
-    content = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if INCOMPLETE_MARKER in content:
-        raise OutputError(f"{out} holds something unfinished; remove it, or choose another folder with --out")
-    if content:
-        raise OutputError(f"{out} is not empty; choose another folder with --out")
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def _fit(
         classifier.model.compile()  # in place: names and files of the weights stay
     log, keeper = EpochLog(out, progress), Keeper(out / CHECKPOINTS)
     last = out / CHECKPOINTS / LAST_NAME
-    with quiet():
+    with quiet("lightning.pytorch", "lightning.fabric", "lightning"):
         trainer = pl.Trainer(
             accelerator=config.accelerator,
             devices=config.devices,
