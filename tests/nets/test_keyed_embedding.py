@@ -101,7 +101,7 @@ def test_sizes_of_tables(arguments: dict[str, Any], message: str, tmp_path: Path
 
 def test_run_folders_keep_it(tmp_path: Path) -> None:
     model, run = keyed_model(), tmp_path / "run"
-    config = save_run(run, model, PROFILE, architecture=NAME, size=(8, 12), model_args=ARGUMENTS, encrypted=True)
+    config = save_run(run, model, PROFILE, architecture=NAME, size=(8, 12), model_args=ARGUMENTS, origin="encrypted")
     assert config["model_args"] == {**ARGUMENTS, "keyed_variants": 3, "keyed_rows": 2, "keyed_cols": 3}
     x = torch.randn(2, 3, 8, 12)
     assert torch.equal(load_run(run).model(x), model(x))

@@ -22,6 +22,7 @@ class Cell:
         images: what the images go through.
         train: how the model learns; its seed is that of a :class:`Job`.
         seeds: how many seeds the recipe asks for.
+        start: what the training begins with, see :class:`blindsight.bench.recipe.Column`; None is random weights.
     """
 
     row: str
@@ -29,6 +30,7 @@ class Cell:
     images: Images
     train: TrainConfig
     seeds: int
+    start: str | None = None
 
     @property
     def name(self) -> str:
@@ -105,7 +107,7 @@ def _cell(recipe: Recipe, scale: Scale, row: str, column: str) -> Cell:
     except ParameterError as error:
         raise ParameterError(f"recipe {recipe.name}, cell {name}: {error}") from None
     seeds = next((count for pattern, count in scale.seeds.items() if fnmatchcase(name, pattern)), 1)
-    return Cell(row, column, images, train, seeds)
+    return Cell(row, column, images, train, seeds, learns.start if images.scheme else None)
 
 
 def plan(cells: Iterable[Cell], *, only: Iterable[str] = (), seeds: int | None = None) -> list[Job]:

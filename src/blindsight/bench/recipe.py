@@ -160,11 +160,14 @@ class Column(Patch):
     Attributes:
         recipe: a named training recipe that ``train`` is laid over.
         rows: patterns of the rows that the column is for; None is all of them.
+        start: ``states`` begins on encrypted images with a model that knows how blocks are turned
+            (:mod:`blindsight.owner.start_model`), and on plain images as ever.
         published: the name of this column in :mod:`blindsight.bench.published`.
     """
 
     recipe: str | None = None
     rows: tuple[str, ...] | None = None
+    start: Literal["states"] | None = None
     published: str | None = None
 
 

@@ -13,18 +13,19 @@ from typing import Any
 
 from blindsight.bench.cells import Job, cells_of, why_not
 from blindsight.bench.data import BenchData
-from blindsight.bench.prepare import prepare
+from blindsight.bench.prepare import Folders, prepare
 from blindsight.bench.recipe import Recipe, Scale
 from blindsight.bench.results import RESULTS, Result, read_result
 from blindsight.bench.wrong_keys import top1_under_wrong_keys
 from blindsight.errors import BlindsightError, OutputError, ParameterError
 from blindsight.nets.runs import load_run, write_atomic
+from blindsight.owner.reveal import cipher_profile
 from blindsight.profile import INCOMPLETE_MARKER
 from blindsight.provider.recipe import INCIDENTAL, TrainConfig
 
 __all__ = ["Outcome", "Runner"]
 
-RUNS = "runs"
+RUNS, STARTS = "runs", "starts"
 #: What a training says of itself that is kept in the result.
 KEPT = (
     "epochs",
@@ -61,7 +62,7 @@ class Outcome:
 
 
 class Runner:
-    """Runs jobs one after the other. In the work folder: ``keys``, ``images``, ``runs`` and ``results``.
+    """Runs jobs one after the other. In the work folder: ``keys``, ``images``, ``starts``, ``runs`` and ``results``.
 
     Args:
         recipe: whose cells.
@@ -179,6 +180,7 @@ class Runner:
         began = time.process_time()
         folders = prepare(job.cell.images, self.data, job.seed, self.work, self.say, self._teacher(job))
         out = self._run(job)
+        self._make_start(job, folders)
         training, resumed = self._trained(job, folders.train, out)
         run = load_run(out)
         measured = evaluate(run, folders.test, split="test", threads=self.threads)
@@ -255,8 +257,26 @@ class Runner:
             )
         return self._run(Job(cell, job.seed))
 
+    def _make_start(self, job: Job, folders: Folders) -> None:
+        """The model that the training begins with, where it is not random weights; made anew, for it takes no time."""
+        if job.cell.start is None:
+            return
+        from blindsight.owner.start_model import make_start_model
+
+        train, profile = job.cell.train, cipher_profile(folders.train)
+        start = self._start(job)
+        if start.exists():
+            shutil.rmtree(start)
+        make_start_model(train.model, start, profile, folders.key, model_args=train.model_args, seed=job.seed)
+
+    def _start(self, job: Job) -> Path:
+        return self.work / STARTS / job.path
+
     def _train(self, job: Job) -> TrainConfig:
-        return job.cell.train.model_copy(update={"seed": job.seed, "threads": self.threads})
+        update: dict[str, Any] = {"seed": job.seed, "threads": self.threads}
+        if job.cell.start is not None:
+            update["checkpoint"] = self._start(job)
+        return job.cell.train.model_copy(update=update)
 
     def _run(self, job: Job) -> Path:
         """The run folder; another one for other images or another training, so that no old model is taken for new."""
@@ -268,6 +288,8 @@ class Runner:
         teacher = self._teaching(job)
         if teacher is not None:
             facts.append({"teacher": teacher.name})
+        if job.cell.start is not None:
+            facts.append({"start": job.cell.start})
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
         return self.work / RUNS / f"{job.path}-{digest}"
 

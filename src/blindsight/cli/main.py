@@ -25,6 +25,7 @@ from blindsight.cli.model_cipher import encrypt_model, rotate_model
 from blindsight.cli.owner import protect, reveal, rotate
 from blindsight.cli.preview import preview
 from blindsight.cli.soft_labels import soft_labels
+from blindsight.cli.start_model import start_model
 from blindsight.cli.train import train
 from blindsight.errors import BlindsightError
 
@@ -47,8 +48,8 @@ app = typer.Typer(
     name="blindsight",
     cls=_Group,
     help="Train and serve image classifiers on images nobody else can see.\n\n"
-    "The owner of the images: key, protect, preview, reveal, rotate, soft-labels, mix, mix-report, "
-    "encrypt-model, rotate-model. "
+    "The owner of the images: key, protect, preview, reveal, rotate, soft-labels, start-model, mix, "
+    "mix-report, encrypt-model, rotate-model. "
     "The provider: augment, train, evaluate, predict, export. "
     "Begin with: blindsight demo",
     epilog="The protection is visual obfuscation, not cryptography: README.md says what breaks it.",
@@ -60,7 +61,8 @@ app = typer.Typer(
 
 OWNER, PROVIDER, BOTH = "The owner's side", "The provider's side", "Both"
 app.add_typer(key_app, rich_help_panel=OWNER)
-for command in (protect, preview, reveal, rotate, soft_labels, mix, mix_report, encrypt_model, rotate_model):
+OWNERS = (protect, preview, reveal, rotate, soft_labels, start_model, mix, mix_report, encrypt_model, rotate_model)
+for command in OWNERS:
     app.command(rich_help_panel=OWNER)(command)
 for command in (train, evaluate, predict, export):
     app.command(rich_help_panel=PROVIDER)(command)

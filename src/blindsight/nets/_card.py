@@ -1,10 +1,13 @@
 """The model card of a run folder."""
 
-from typing import Any
+from typing import Any, Literal
 
 from blindsight.profile import Profile
 
-__all__ = ["model_card", "statement"]
+__all__ = ["Origin", "model_card", "statement"]
+
+#: What a run came from: training; a model of plain images that was encrypted; nothing, its weights are random.
+Origin = Literal["trained", "encrypted", "untrained"]
 
 _STATEMENT = """\
 **Perceptual encryption is visual obfuscation, not cryptography.** It hides pictures from people and programs that
@@ -25,10 +28,10 @@ weights and decrypt every query."""
 _PLAIN = "The images this model was trained on were **not protected**."
 
 
-def statement(profile: Profile, encrypted: bool = False) -> str:
+def statement(profile: Profile, origin: Origin = "trained") -> str:
     """What the protection of a model's images is worth, in Markdown."""
     text = {"cipher": _STATEMENT, "mix": _MIXING, "plain": _PLAIN}[profile.kind]
-    return text + _ENCRYPTED if encrypted else text
+    return text + _ENCRYPTED if origin == "encrypted" else text
 
 
 def model_card(
@@ -37,7 +40,7 @@ def model_card(
     size: tuple[int, int],
     results: dict[str, Any],
     normalisation: tuple[float, float] = (0.5, 0.5),
-    encrypted: bool = False,
+    origin: Origin = "trained",
 ) -> str:
     """Markdown with YAML front matter; holds no path, host, user name or time.
 
@@ -47,10 +50,14 @@ def model_card(
         size: (height, width) of its images.
         results: names and numbers for the table; accuracies are fractions whose name ends in ``top1`` or ``top5``.
         normalisation: (mean, std) of every channel.
-        encrypted: a model of plain images was encrypted, rather than trained on protected ones.
+        origin: what the weights came from.
     """
-    trained = "plain" if profile.kind == "plain" else "protected"
-    title = "encrypted with a key" if encrypted else f"trained on {trained} images"
+    kind = "plain" if profile.kind == "plain" else "protected"
+    title = {
+        "trained": f"trained on {kind} images",
+        "encrypted": "encrypted with a key",
+        "untrained": f"not trained yet, for {kind} images",
+    }[origin]
     rows = "\n".join(f"| {name.replace('_', ' ')} | {_number(name, value)} |" for name, value in results.items())
     table = f"| measured | value |\n|---|---|\n{rows}\n" if rows else "Nothing was measured.\n"
     taken = {
@@ -76,7 +83,7 @@ tags:
 
 ## What the protection is worth
 
-{statement(profile, encrypted)}
+{statement(profile, origin)}
 
 ## Results
 

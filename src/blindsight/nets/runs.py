@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindsight.errors import CorruptDataError, OutputError, ProfileError
-from blindsight.nets._card import model_card
+from blindsight.nets._card import Origin, model_card
 from blindsight.nets._keyed_shape import KeyedShape, require_tables
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
 
@@ -137,7 +137,7 @@ def save_run(
     mean: float = 0.5,
     std: float = 0.5,
     results: dict[str, Any] | None = None,
-    encrypted: bool = False,
+    origin: Origin = "trained",
 ) -> dict[str, Any]:
     """Writes weights, configuration, profile and model card; returns the configuration.
 
@@ -152,7 +152,7 @@ def save_run(
         mean: the model takes ``(x / 255 - mean) / std``.
         std: see ``mean``.
         results: numbers for the model card, e.g. ``{"val_top1": 0.93, "epochs": 20}``.
-        encrypted: a model of plain images was encrypted with a key: for config.json and the model card.
+        origin: what the weights came from: for config.json and the model card.
 
     Raises:
         OutputError: the folder cannot be written to or is full.
@@ -183,7 +183,7 @@ def save_run(
             "classifier": cfg.get("classifier"),
         },
         "label_names": list(profile.classes),
-        **({"encrypted": True} if encrypted else {}),
+        **({"encrypted": True} if origin == "encrypted" else {}),
     }
     metadata = {"format": "pt", "blindsight.profile": json.dumps(profile.model_dump(mode="json"), sort_keys=True)}
     # The Rust side keeps metadata in a hash map; the weights of equal runs should be equal bytes all the same.
@@ -195,7 +195,7 @@ def save_run(
         raise OutputError(f"cannot make {folder}: {error.strerror or error}") from None
     write_atomic(folder / WEIGHTS_NAME, weights)
     write_atomic(folder / CONFIG_NAME, json.dumps(config, indent=2) + "\n")
-    card = model_card(architecture, profile, size, results or {}, (mean, std), encrypted)
+    card = model_card(architecture, profile, size, results or {}, (mean, std), origin)
     write_atomic(folder / CARD_NAME, card)
     write_atomic(folder / PROFILE_NAME, profile.to_json())
     return config

@@ -181,6 +181,6 @@ def _save(out: Path, model: "nn.Module", profile: Profile, config: dict[str, Any
         architecture=config["architecture"],
         size=profile.size,
         model_args=config["model_args"],
-        encrypted=True,
+        origin="encrypted",
     )
     (out / INCOMPLETE_MARKER).unlink()

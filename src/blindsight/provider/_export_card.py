@@ -61,7 +61,7 @@ profile.json says which images the model takes; config.json is that of the run i
 
 ## What the protection is worth
 
-{statement(profile, run.config.get("encrypted") is True)}
+{statement(profile, "encrypted" if run.config.get("encrypted") is True else "trained")}
 """
 
 
