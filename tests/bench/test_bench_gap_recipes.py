@@ -27,6 +27,7 @@ def test_a_columns_name_says_what_it_changes(name: str, scale: str) -> None:
         every = name == "etc-gap-64" and scale != "smoke"  # there all columns have the same views
         assert (cell.images.views > 1) == (every or bool({"views", "all"} & set(words))), cell.name
         assert (cell.train.sam > 0) == ("sam" in words), cell.name
+        assert (cell.start == "states") == ("start" in words), cell.name
         if cell.images.soft_labels:
             assert cell.images.kind == "cipher"
             assert cell.train.smoothing == 0
