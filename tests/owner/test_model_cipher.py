@@ -113,6 +113,8 @@ def test_class_and_register_tokens_keep_their_embeddings():
 
 VIT = {**TINY, "patch_size": 8}
 S = (16, 24)
+WIDTHS = (8, 16, 16, 16)
+STAGES = {"embed_dims": WIDTHS, "num_heads": (1, 2, 2, 2), "depths": (1,) * 4}
 MIXER = {"img_size": 32, "patch_size": 8, "num_blocks": 1, "embed_dim": 16}
 #: name, size, block, arguments; what scheme shf and scheme bps give: None is equal logits, else why it is refused.
 FAMILIES: list[tuple[str, tuple[int, int], int, dict[str, Any], str | None, str | None]] = [
@@ -124,7 +126,16 @@ FAMILIES: list[tuple[str, tuple[int, int], int, dict[str, Any], str | None, str 
     ("deit3_small_patch16_224", S, 8, VIT, None, None),
     ("vit_base_patch16_clip_224", S, 8, VIT, None, None),
     ("cait_xxs24_224", S, 8, VIT, None, None),
+    ("vit_intern300m_patch14_448", S, 8, VIT, None, None),
+    ("aimv2_large_patch14_224", S, 8, VIT, None, None),
     ("beit_base_patch16_224", S, 8, VIT, "relative or rotary positions .*relative_position_bias_table", None),
+    ("beitv2_base_patch16_224", S, 8, VIT, "relative or rotary positions .*relative_position_bias_table", None),
+    (
+        "samvit_base_patch16_224", (32, 32), 8, {**VIT, "global_attn_indexes": (1,), "window_size": 2},
+        "relative or rotary positions .*rel_pos", None,
+    ),
+    ("vit_base_patch16_rope_224", S, 8, VIT, r"relative or rotary positions \(rope\)", None),
+    ("vit_base_patch16_rope_ape_224", S, 8, VIT, r"relative or rotary positions \(rope\)", None),
     ("eva02_tiny_patch14_224", S, 8, VIT, r"relative or rotary positions \(rope\)", None),
     ("vit_relpos_small_patch16_224", S, 8, VIT, r"relative or rotary positions .*rel_pos", None),
     ("convmixer_128_4_patch4_32", S, 4, {}, "looks at neighbouring patches .*kernel of 9x9.*choose a ViT", None),
@@ -136,6 +147,15 @@ FAMILIES: list[tuple[str, tuple[int, int], int, dict[str, Any], str | None, str 
     ("gmlp_ti16_224", (32, 32), 8, {**MIXER, **GATED}, "MlpMixer depends on positions in a way", None),
     ("mixer_s16_224", (32, 32), 8, MIXER, "MlpMixer depends on positions in a way", None),
     ("convnext_atto", (32, 32), 4, {"depths": (1,) * 4, "dims": (8,) * 4}, "neighbouring patches .*of 7x7", None),
+    ("resmlp_12_224", (32, 32), 16, {}, "MlpMixer depends on positions in a way", None),
+    (
+        "sequencer2d_s", (28, 28), 7, {"layers": (1,) * 4, "embed_dims": WIDTHS, "hidden_sizes": (4,) * 4},
+        "looks at neighbouring patches", None,
+    ),
+    ("twins_svt_small", (32, 32), 4, STAGES, "looks at neighbouring patches", None),
+    ("edgenext_xx_small", (32, 32), 4, {"dims": WIDTHS, "depths": (1,) * 4}, "looks at neighbouring patches", None),
+    ("mambaout_femto", (32, 32), 4, {"dims": WIDTHS, "depths": (1,) * 4}, "windows that over", "windows that over"),
+    ("crossvit_tiny_240", (32, 32), 4, {}, "no single layer that takes the image", "no single layer"),
     ("resnet10t", (32, 32), 4, {}, "windows that overlap", "windows that overlap or reach over the border"),
     ("xcit_nano_12_p16_224", (32, 32), 16, {**TINY}, "windows that overlap", "windows that overlap"),
     ("convmixer_48_16_s2d4_32", S, 4, {"depth": 1}, "no single layer that takes the image .*names none", "no single"),
