@@ -17,6 +17,7 @@ from blindsight.profile import Codec, Scalar
 __all__ = [
     "SCALES",
     "Column",
+    "Gap",
     "Images",
     "Limit",
     "Mix",
@@ -162,13 +163,29 @@ class Column(Patch):
         rows: patterns of the rows that the column is for; None is all of them.
         start: ``states`` begins on encrypted images with a model that knows how blocks are turned
             (:mod:`blindsight.owner.start_model`), and on plain images as ever.
+        asks: what the method asks of whom, a few words for the table of gaps.
         published: the name of this column in :mod:`blindsight.bench.published`.
     """
 
     recipe: str | None = None
     rows: tuple[str, ...] | None = None
+    asks: str = ""
     start: Literal["states"] | None = None
     published: str | None = None
+
+
+class Gap(_Strict):
+    """A question of a recipe: what do methods lose against plain images? See :mod:`blindsight.bench.gap`.
+
+    Attributes:
+        plain: the cell ROW/COLUMN that nothing is lost in.
+        base: the cell of the same recipe on protected images; its row is that of the methods.
+        columns: patterns of the methods.
+    """
+
+    plain: str
+    base: str
+    columns: tuple[str, ...]
 
 
 class Limit(_Strict):
@@ -216,6 +233,7 @@ class Recipe(Patch):
         data: a torchvision name, or words for what must be given with ``--data``.
         bring: True where the data has no name that can be opened and must be given.
         notes: what a reader of the table has to know, one sentence or two each.
+        gaps: what methods lose against plain images, for a table and a figure of its own.
         order: patterns ROW/COLUMN in the order in which cells are run; those that none fits come last.
         rows: name -> images.
         columns: name -> what learns.
@@ -227,6 +245,7 @@ class Recipe(Patch):
     data: str
     bring: bool = False
     notes: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     order: tuple[str, ...] = ()
     rows: dict[Name, Images]
     columns: dict[Name, Column]
@@ -244,6 +263,9 @@ class Recipe(Patch):
         rows, columns = list(self.rows), list(self.columns)
         cells = [f"{row}/{column}" for row in rows for column in columns]
         yield from (("order", "cell", pattern, cells) for pattern in self.order)
+        for gap in self.gaps:
+            yield from (("gaps", "cell", cell, cells) for cell in (gap.plain, gap.base))
+            yield from (("gaps", "column", pattern, columns) for pattern in gap.columns)
         for images in self._all_images():
             if images.soft_labels:
                 yield "soft_labels", "cell", images.soft_labels.teacher, cells

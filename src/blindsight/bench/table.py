@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from blindsight.bench.gap import gap_section
 from blindsight.bench.published import MADONO, published_top1
 from blindsight.bench.recipe import Recipe
 from blindsight.bench.results import Average, Result, averages
@@ -42,7 +43,8 @@ def page(recipe: Recipe, results: list[Result], command: str, figures: Mapping[s
         f"    {command}",
         f"{data['name']}: {data['train_images']:,} training and {data['test_images']:,} test images of "
         f"{data['classes']} classes; chance {100 * first.chance:.1f} %. {_machine(results)}",
-        accuracy_table(recipe, cells, str(data["name"])),
+        # A question about methods has many columns and few rows: they are read one below the other.
+        gap_section(recipe, results) or accuracy_table(recipe, cells, str(data["name"])),
         "Top-1 on test images in percent. One seed: in brackets the 95 % interval (Wilson), which speaks of the test "
         "images and not of the seed. Several seeds: their mean, and in brackets the lowest and the highest.",
     ]

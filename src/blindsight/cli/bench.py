@@ -157,14 +157,20 @@ def table(
     figures = {}
     if out is not None:
         from blindsight.bench.figures import accuracy_figure, curves_figure, save_figure
+        from blindsight.bench.gap import gap_figure
         from blindsight.nets.runs import write_atomic
 
         out.parent.mkdir(parents=True, exist_ok=True)
         title = f"{first.data['name']}, {first.recipe}, scale {first.scale}"
-        for name, figure in (
-            ("accuracy", accuracy_figure(averages(found), first.chance, title)),
-            ("curves", curves_figure(found, title)),
-        ):
+        gaps = gap_figure(loaded, found, title)
+        if gaps is not None:
+            drawn = {"gap": gaps}
+        else:
+            drawn = {
+                "accuracy": accuracy_figure(averages(found), first.chance, title),
+                "curves": curves_figure(found, title),
+            }
+        for name, figure in drawn.items():
             save_figure(figure, out.with_name(f"{out.name}-{name}.png"))
             figures[f"{name.capitalize()}: {title}"] = f"{out.name}-{name}.png"
         write_atomic(out.with_name(f"{out.name}.json"), results_text(found))
