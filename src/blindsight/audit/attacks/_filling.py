@@ -1,8 +1,8 @@
 """Samples that the pairs cannot tell apart are chosen by the images to be reconstructed.
 
-In a picture a sample is much like its neighbours of the same colour (and, of nibbles, of the same half). So each open
-source place is predicted, in every image, by the neighbours that are known already, and the open destinations of one
-word are assigned so that the squared error is smallest.
+Each open source place is predicted, in every image, by the neighbours that are known already, and the open
+destinations of one word are assigned so that they are likeliest: least squares, each in units of the error that such
+predictions have. Then all are assigned anew, with neighbours on all sides.
 """
 
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from blindsight.audit.attacks._key_form import KeyForm
+from blindsight.audit.attacks._neighbours import Prediction, predict
 
 __all__ = ["Site", "fill_samples"]
 
@@ -19,6 +20,7 @@ _IMAGES = 64  # images to look at
 _REPEATS = 64  # blocks to look at, where all share the table
 _LARGEST = 400  # samples assigned at a time: the assignment takes the cube of it
 _ROUNDS = 4  # each from what the last has filled in
+_POLISH = 3
 
 
 class Site(NamedTuple):
@@ -60,21 +62,26 @@ def fill_samples(
     values = targets[np.linspace(0, len(targets) - 1, min(len(targets), _IMAGES)).astype(int)]
     known = np.zeros(index.size, bool)
     known[index[sure]] = True
-    rest, chosen = sites, 0
-    for _ in range(_ROUNDS):
-        predicted, counted = _predict(form, _opened(values, index, mask), known)
+    rest, chosen = sites, list[Site]()
+    for number in range(_ROUNDS):
+        # First what is surrounded, then what has anything known beside it.
+        enough = np.all if number < _ROUNDS - 1 else np.any
+        predicted = predict(form, _opened(values, index, mask), known)
         waiting: list[Site] = []
         for site in rest:
-            if counted[site.of].any(axis=1).all() and len(site.to) <= _LARGEST:
-                _assign(site, values, predicted, counted, index, mask)
-                known[site.of] = True
-                chosen += site.to.size
+            if len(site.to) <= _LARGEST and enough(predicted.there[site.of].any(axis=1)):
+                _assign(site, values, predicted, index, mask)
+                chosen.append(site)
             else:
                 waiting.append(site)
-        if len(waiting) == len(rest):
-            break
+        for site in chosen:
+            known[site.of] = True
         rest = waiting
-    return chosen
+    for _ in range(_POLISH):
+        predicted = predict(form, _opened(values, index, mask), known)
+        for site in chosen:
+            _assign(site, values, predicted, index, mask)
+    return sum(site.to.size for site in chosen)
 
 
 def _opened(values: NDArray[np.uint8], index: NDArray[np.int64], mask: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -84,30 +91,10 @@ def _opened(values: NDArray[np.uint8], index: NDArray[np.int64], mask: NDArray[n
     return plain
 
 
-def _predict(
-    form: KeyForm, opened: NDArray[np.float32], known: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The mean of the known neighbours above, below, left and right; and whether there are any."""
-    height, width, _ = form.shape
-    weight = known.reshape(1, height, width, -1).astype(np.float32)
-    count = np.zeros_like(weight)
-    values = opened.reshape(len(opened), height, width, -1) * weight
-    total = np.zeros_like(values)
-    for axis in (1, 2):
-        for here, there in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
-            a, b = [slice(None)] * 4, [slice(None)] * 4
-            a[axis], b[axis] = here, there
-            total[tuple(a)] += values[tuple(b)]
-            count[tuple(a)] += weight[tuple(b)]
-    mean = total / np.maximum(count, 1)
-    return mean.reshape(opened.shape), count.reshape(-1) > 0
-
-
 def _assign(
     site: Site,
     values: NDArray[np.uint8],
-    predicted: NDArray[np.float32],
-    counted: NDArray[np.bool_],
+    predicted: Prediction,
     index: NDArray[np.int64],
     mask: NDArray[np.uint8],
 ) -> None:
@@ -116,9 +103,8 @@ def _assign(
     cost = np.empty((len(site.to), len(site.of)))
     for column, (places, lead) in enumerate(zip(site.of, site.source_lead, strict=True)):
         there = places[repeats]
-        weight = counted[there] if counted[there].any() else np.ones(len(there), bool)
         masked = seen ^ (site.lead ^ lead)[:, None]
-        error = (masked[:, :, weight] - predicted[:, there[weight]][:, None]) ** 2
+        error = (masked - predicted.values[:, there][:, None]) ** 2 / predicted.error[there]
         cost[:, column] = error.mean(axis=(0, 2))
     rows, columns = linear_sum_assignment(cost)
     index[site.to[rows]] = site.of[columns]
