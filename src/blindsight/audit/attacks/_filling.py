@@ -104,7 +104,7 @@ def _assign(
     for column, (places, lead) in enumerate(zip(site.of, site.source_lead, strict=True)):
         there = places[repeats]
         masked = seen ^ (site.lead ^ lead)[:, None]
-        error = (masked - predicted.values[:, there][:, None]) ** 2 / predicted.error[there]
+        error = (masked - predicted.values[:, there][:, None]) ** 2 / predicted.error[:, there][:, None]
         cost[:, column] = error.mean(axis=(0, 2))
     rows, columns = linear_sum_assignment(cost)
     index[site.to[rows]] = site.of[columns]

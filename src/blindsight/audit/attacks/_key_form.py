@@ -20,7 +20,8 @@ from blindsight.profile import Profile
 
 __all__ = ["KeyForm", "key_form"]
 
-_TRIES = 4  # keys to look at; each says something of every block
+_FEW_BLOCKS = 64
+_TRIES = (16, 8)  # keys to look at, of images with few blocks and with more: each says something of every block
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ def key_form(profile: Profile, shape: tuple[int, int, int]) -> KeyForm:
         cipher = create_cipher(profile.scheme or "", profile.block_size, shape[2], **profile.parameters)
     except UnknownNameError:
         return KeyForm(shape)
-    keys = [cipher.compile(SecretKey(bytes([number]) * 32), *shape[:2]) for number in range(_TRIES)]
+    blocks = shape[0] * shape[1] // cipher.block_size**2
+    tries = range(_TRIES[blocks >= _FEW_BLOCKS])
+    keys = [cipher.compile(SecretKey(bytes([number]) * 32), *shape[:2]) for number in tries]
     if all(isinstance(key, BlockPermutation) for key in keys):
         return _states(shape, [key for key in keys if isinstance(key, BlockPermutation)])
     if all(isinstance(key, TilePermutation) for key in keys):
