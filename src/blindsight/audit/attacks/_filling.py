@@ -19,8 +19,8 @@ __all__ = ["Site", "fill_samples"]
 _IMAGES = 64  # images to look at
 _REPEATS = 64  # blocks to look at, where all share the table
 _LARGEST = 400  # samples assigned at a time: the assignment takes the cube of it
-_ROUNDS = 4  # each from what the last has filled in
-_POLISH = 3
+_ROUNDS = 50  # each from what the last has filled in
+_POLISH = 3  # times that all are assigned anew
 
 
 class Site(NamedTuple):
@@ -63,9 +63,8 @@ def fill_samples(
     known = np.zeros(index.size, bool)
     known[index[sure]] = True
     rest, chosen = sites, list[Site]()
-    for number in range(_ROUNDS):
-        # First what is surrounded, then what has anything known beside it.
-        enough = np.all if number < _ROUNDS - 1 else np.any
+    enough = np.all  # first what is surrounded, then what has anything known beside it
+    for _ in range(_ROUNDS):
         predicted = predict(form, _opened(values, index, mask), known)
         waiting: list[Site] = []
         for site in rest:
@@ -76,6 +75,10 @@ def fill_samples(
                 waiting.append(site)
         for site in chosen:
             known[site.of] = True
+        if len(waiting) == len(rest):
+            if enough is np.any:
+                break
+            enough = np.any
         rest = waiting
     for _ in range(_POLISH):
         predicted = predict(form, _opened(values, index, mask), known)
