@@ -64,7 +64,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         source = open_source(options.data)
-        rows = [measure(source, options, int(k)) for k in (["0"] if options.chosen else options.pairs.split(","))]
+        numbers = [0] if options.chosen else [int(k) for k in options.pairs.split(",")]
+        rows = [measure(source, options, k, max(numbers)) for k in numbers]
     except BlindsightError as error:
         parser.error(str(error))
     print(table(rows))
@@ -74,9 +75,9 @@ def main() -> int:
     return 0
 
 
-def measure(source: Source, options: argparse.Namespace, pairs: int) -> dict[str, Any]:
-    """One row: the means of the trials."""
-    trials = [trial(source, options, pairs, number) for number in range(options.trials)]
+def measure(source: Source, options: argparse.Namespace, pairs: int, most: int) -> dict[str, Any]:
+    """One row: the means of the trials. Rows of one command differ in nothing but the pairs."""
+    trials = [trial(source, options, pairs, most, number) for number in range(options.trials)]
     command = ["python", "benchmarks/known_pairs.py", *sys.argv[1:]]
     command[command.index("--data") + 1] = source.label
     row: dict[str, Any] = {"data": source.label, "scheme": options.scheme, "size": options.size, "block": options.block}
@@ -85,10 +86,10 @@ def measure(source: Source, options: argparse.Namespace, pairs: int) -> dict[str
     return row
 
 
-def trial(source: Source, options: argparse.Namespace, pairs: int, number: int) -> dict[str, float]:
+def trial(source: Source, options: argparse.Namespace, pairs: int, most: int, number: int) -> dict[str, float]:
     """One key."""
     rng = np.random.default_rng((options.seed, number))
-    plain = draw(source, options, options.images + pairs, rng)
+    plain = draw(source, options, options.images + most, rng)[: options.images + pairs]
     scenario = make_scenario(
         plain,
         options.scheme,

@@ -221,3 +221,17 @@ def test_without_time_it_takes_what_the_pairs_say() -> None:
     assert found.facts["guessed"] == 0
     assert found.facts["ambiguous"] == 16
     assert told == ["matching pairs", "done"]
+
+
+@pytest.mark.parametrize("scheme", ["ele", "shf", "bps", "pe"])
+def test_what_is_guessed_is_part_of_what_is_ambiguous(scheme: str) -> None:
+    plain = crops(14, 32, step=2).copy()
+    plain[-1, :8, :16] = 20  # eight equal blocks
+    parameters = {"scramble": True} if scheme == "bps" else {}
+    scenario = make_scenario(plain, scheme, 4, "known-pairs", pairs=1, parameters=parameters)
+    facts = attacked(scenario).facts
+    assert 0 <= facts["guessed"] <= facts["ambiguous"] == pytest.approx((1 - facts["share_of_key"]) * _samples(scheme))
+
+
+def _samples(scheme: str) -> int:
+    return 32 * 32 * 3 * (2 if scheme == "ele" else 1)

@@ -88,10 +88,12 @@ def _draw(form: KeyForm, queries: int, rng: np.random.Generator) -> Pixels:
     flat = np.empty((queries, n * samples), np.uint8)
     flat[:, form.places.reshape(-1)] = np.stack(digits).reshape(queries, -1)
     joined = merge_nibbles(flat) if form.sample == "nibble" else flat
-    return joined.reshape(queries, *form.shape)
+    images: Pixels = joined.reshape(queries, *form.shape)
+    return images
 
 
 def _representatives(form: KeyForm) -> Pixels:
     """The first values of words: one of each that the masks make into each other."""
     values = np.arange(form.levels, dtype=np.uint8)
-    return values[words(values[:, None], form.masks)[1] == 0]
+    first: Pixels = values[words(values[:, None], form.masks)[1] == 0]
+    return first

@@ -46,7 +46,7 @@ def fill_samples(
     mask: NDArray[np.uint8],
     sure: NDArray[np.bool_],
     sites: list[Site],
-) -> int:
+) -> NDArray[np.bool_]:
     """Chooses among samples of one word, as far as neighbours tell; changes ``index`` and ``mask`` in place.
 
     Args:
@@ -57,7 +57,7 @@ def fill_samples(
         sites: what is open.
 
     Returns:
-        How many destinations were chosen so.
+        bool (samples,), which destinations were chosen so.
     """
     values = targets[np.linspace(0, len(targets) - 1, min(len(targets), _IMAGES)).astype(int)]
     known = np.zeros(index.size, bool)
@@ -84,7 +84,10 @@ def fill_samples(
         predicted = predict(form, _opened(values, index, mask), known)
         for site in chosen:
             _assign(site, values, predicted, index, mask)
-    return sum(site.to.size for site in chosen)
+    filled = np.zeros(index.size, bool)
+    for site in chosen:
+        filled[site.to] = True
+    return filled
 
 
 def _opened(values: NDArray[np.uint8], index: NDArray[np.int64], mask: NDArray[np.uint8]) -> NDArray[np.float32]:

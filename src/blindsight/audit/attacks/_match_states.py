@@ -51,7 +51,7 @@ def match_states(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixel
     guessed = 0
     if targets is not None and sure.any() and not sure.all():
         placing = Placing(grid, targets)
-        for d in np.flatnonzero(sure):
+        for d in np.flatnonzero(sure).tolist():
             placing.put(int(source[d]), _undone(targets, grid, d, [states[state[d]]])[0])
         open_blocks = [(np.array([d]), source[[d]]) for d in np.flatnonzero(pairing.alone & ~sure)]
         chosen = placing.fill(
@@ -63,7 +63,7 @@ def match_states(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixel
             source[d], state[d] = s, k
         guessed = len(chosen)
         _refill(source, pairing, {d for d, _, _ in chosen})
-        for d in np.flatnonzero(~sure):
+        for d in np.flatnonzero(~sure).tolist():
             if made[state[d], source[d]] != seen[0, d]:
                 state[d] = int((made[:, source[d]] == seen[0, d]).argmax())
     key = _key(grid, source, state, states)

@@ -51,31 +51,30 @@ def match_tiles(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixels
     blocks = _match_blocks(form, x, y)
     if form.shared:
         blocks, table = _settle(form, x, y, blocks)
-    guessed = 0
-    source = blocks.source
-    sure_blocks = blocks.alone.copy()
+    source, placed = blocks.source, blocks.alone.copy()
     if targets is not None and form.grid is not None and blocks.groups and blocks.alone.any():
         shared = (table.pairing.source, table.mask) if form.shared else None
-        chosen = _place(form, targets, source, blocks, shared)
-        guessed += len(chosen) * x.shape[1]
+        placed[[d for d, _, _ in _place(form, targets, source, blocks, shared)]] = True
     if form.shared:
-        index, mask, sure, sites = _spread(form, source, table)
+        index, mask, inside, sites = _spread(form, source, table)
     else:
-        index, mask, sure, sites = _match_inside(form, x, y, source)
-    sure &= np.repeat(sure_blocks[:, None], x.shape[1], axis=1)[_order(form)]
+        index, mask, inside, sites = _match_inside(form, x, y, source)
+    block = _block_of(form)
+    sure = inside & blocks.alone[block]
     if targets is not None and sites:
-        guessed += fill_samples(form, form.samples(targets), index, mask, sure, sites)
+        inside |= fill_samples(form, form.samples(targets), index, mask, inside & placed[block], sites)
+    guessed = inside & placed[block] & ~sure
     key = SignedPermutation(form.shape, index, mask, sample=form.sample)
     fits = blocks.fits and np.array_equal(key.apply(plain), protected)
-    return Found(key, float(sure.mean()), float(sure_blocks.mean()), int((~sure).sum()), guessed, fits)
+    return Found(key, float(sure.mean()), float(blocks.alone.mean()), int((~sure).sum()), int(guessed.sum()), fits)
 
 
-def _order(form: KeyForm) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(block, sample inside it) of every flat sample."""
+def _block_of(form: KeyForm) -> NDArray[np.int64]:
+    """The block of every flat sample."""
     places = form.places
-    flat = np.empty(places.size, np.int64)
-    flat[places.reshape(-1)] = np.arange(places.size)
-    return np.divmod(flat, places.shape[1])
+    block = np.empty(places.size, np.int64)
+    block[places] = np.arange(len(places))[:, None]
+    return block
 
 
 def _cells(form: KeyForm) -> NDArray[np.int64]:

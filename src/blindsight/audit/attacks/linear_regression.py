@@ -81,7 +81,7 @@ class LinearRegression(Attack):
 def _features(images: Pixels, kind: str) -> NDArray[np.float64]:
     """(N, samples), about 0."""
     flat = images.reshape(len(images), -1)
-    return split_nibbles(flat) - 7.5 if kind == "nibbles" else flat - 127.5
+    return split_nibbles(flat) - np.float64(7.5) if kind == "nibbles" else flat - np.float64(127.5)
 
 
 def _held_out(
