@@ -1,9 +1,8 @@
-"""Putting blocks together: greedy growth inside a box, and repair of what grew.
+"""Putting blocks together: greedy growth inside a box.
 
-Growth places, again and again, the block that fits best anywhere beside what is placed (Gallagher, CVPR 2012, builds
-trees of joins; here all neighbours of a place count at once). Where the picture lies is not known, only how large it
-is, so a box moves along. Repair takes the doubtful blocks of a finished assembly away and grows it again around the
-rest, which may come to lie elsewhere in the box.
+Growth places, again and again, the block that stands out most anywhere beside what is placed (Gallagher, CVPR 2012,
+builds trees of joins; here all neighbours of a place count at once). Where the picture lies is not known, only how large
+it is, so the box moves along.
 """
 
 from dataclasses import dataclass
@@ -11,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blindsight.audit.attacks._joins import DIRECTIONS, Joins
+from blindsight.audit.attacks._joins import DIRECTIONS, NEIGHBOURS, Joins
 
 __all__ = ["Assembly", "grow", "join_costs", "largest_part"]
 
 Ints = NDArray[np.intp]
+#: A cost from which on a rival is none.
+HOPELESS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,11 @@ class Assembly:
     cost: float
 
     @classmethod
+    def of(cls, joins: Joins, block: Ints, state: Ints) -> "Assembly":
+        """A finished layout and what it costs."""
+        return cls(block, state, float(sum(costs.sum() for costs in join_costs(joins, block, state))))
+
+    @classmethod
     def seed(cls, block: int, shape: tuple[int, int]) -> "Assembly":
         """One block alone, as it is; where in the box does not matter."""
         blocks = np.full(shape, -1)
@@ -41,13 +47,11 @@ class Assembly:
 
 
 def join_costs(joins: Joins, block: Ints, state: Ints) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Costs of the joins to the right (rows, cols - 1) and down (rows - 1, cols); infinite where a block is missing."""
+    """Costs of the joins to the right (rows, cols - 1) and down (rows - 1, cols)."""
     found = []
-    for direction, (one, other) in enumerate(
-        ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))
-    ):
+    for direction, (one, other) in enumerate(NEIGHBOURS):
         costs = joins.cost(block[one], state[one], block[other], state[other], direction)
-        found.append(np.where((block[one] < 0) | (block[other] < 0), np.float32(np.inf), costs))
+        found.append(costs)
     return found[0], found[1]
 
 
@@ -64,7 +68,7 @@ def grow(joins: Joins, start: Assembly, shape: tuple[int, int]) -> Assembly:
         growth.place((int(row + shape[0]), int(col + shape[1])), int(start.block[row, col]), int(start.state[row, col]))
     growth.fill()
     block, state = growth.box()
-    return Assembly(block, state, float(sum(costs.sum() for costs in join_costs(joins, block, state))))
+    return Assembly.of(joins, block, state)
 
 
 class _Growth:
@@ -76,7 +80,8 @@ class _Growth:
         self.state = np.zeros_like(self.block)
         self.used = np.zeros((joins.blocks, 1), np.float32)  # infinite for blocks that are placed
         self.scores: dict[tuple[int, int], NDArray[np.float32]] = {}
-        self.best: dict[tuple[int, int], tuple[float, int]] = {}
+        #: place -> (how much the best block stands out there, negative; its block and state; the runner-up's block)
+        self.best: dict[tuple[int, int], tuple[float, int, int]] = {}
         self.low, self.high = [1 << 30, 1 << 30], [-1, -1]
 
     def place(self, at: tuple[int, int], block: int, state: int) -> None:
@@ -97,9 +102,8 @@ class _Growth:
         states = self.joins.freedom.states
         for there, scores in self.scores.items():
             scores[block] = np.inf
-            if there in fresh or self.best[there][1] // states == block:
-                found = int(scores.argmin())
-                self.best[there] = (float(scores.flat[found]), found)
+            if there in fresh or block in (self.best[there][1] // states, self.best[there][2]):
+                self.best[there] = _standing_out(scores)
 
     def fill(self) -> None:
         """Places the best of all open places until none is left."""
@@ -119,6 +123,20 @@ class _Growth:
         )
 
 
+def _standing_out(scores: NDArray[np.float32]) -> tuple[float, int, int]:
+    """By how much the best block is better than the next, negative; block and state of the best; block of the next.
+
+    A join that has no rival is safer than a cheap one among many that are as cheap.
+    """
+    found = int(scores.argmin())
+    block = found // scores.shape[1]
+    of_blocks = scores.min(axis=1)
+    best = float(of_blocks[block])
+    of_blocks[block] = np.inf
+    rival = int(of_blocks.argmin())
+    return best - min(float(of_blocks[rival]), HOPELESS), found, rival
+
+
 def largest_part(right: NDArray[np.bool_], down: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The largest set of places that are connected by joins that hold.
 
@@ -133,7 +151,7 @@ def largest_part(right: NDArray[np.bool_], down: NDArray[np.bool_]) -> NDArray[n
     label = np.arange(shape[0] * shape[1]).reshape(shape)
     while True:
         before = label.copy()
-        for one, other, holds in ((np.s_[:, :-1], np.s_[:, 1:], right), (np.s_[:-1], np.s_[1:], down)):
+        for (one, other), holds in zip(NEIGHBOURS, (right, down), strict=True):
             least = np.minimum(label[one], label[other])
             label[one] = np.where(holds, least, label[one])
             label[other] = np.where(holds, np.minimum(least, label[other]), label[other])
