@@ -108,7 +108,10 @@ def _transform(inner: Floats, edges: Floats) -> Floats:
     white = (axes * scale**-0.5).T
     ratio, axes = np.linalg.eigh(white @ far @ white.T)
     kept = np.clip(1 - 1 / np.maximum(ratio, 1), 1e-6, None)
-    return ((axes.T @ white) * np.sqrt(kept)[:, None]).astype(np.float32)
+    whole = (axes.T @ white) * np.sqrt(kept)[:, None]
+    # The symmetric root of the same metric: unlike others it commutes with reversing an edge.
+    scale, axes = np.linalg.eigh(whole.T @ whole)
+    return ((axes * np.sqrt(np.maximum(scale, 0))) @ axes.T).astype(np.float32)
 
 
 def _moments(values: Floats) -> NDArray[np.float64]:
