@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,7 @@ def read_images(data: Path, size: int, count: int, seed: int, crop: bool, gray: 
     rng = np.random.default_rng((seed, 77))
     found: list[Pixels] = []
     if data.suffix == ".npz":
-        with np.load(data) as held:
-            images = held["x"]
+        images = _held(data)
         candidates: Any = (Image.fromarray(images[i]) for i in rng.permutation(len(images)))
     else:
         files = sorted(file for file in data.rglob("*") if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
@@ -61,6 +61,13 @@ def read_images(data: Path, size: int, count: int, seed: int, crop: bool, gray: 
         if len(found) == count:
             return np.stack(found)
     sys.exit(f"{data} has {len(found)} images of at least {size} pixels, {count} are needed")
+
+
+@cache
+def _held(data: Path) -> Pixels:
+    with np.load(data) as held:
+        images: Pixels = held["x"]
+    return images
 
 
 def ssim(images: Pixels, truth: Pixels) -> float:
