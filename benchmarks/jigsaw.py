@@ -133,9 +133,7 @@ def main() -> None:
         results = []
         for number in range(options.trials):
             drawn = options.seed * 100_003 + number * 101 + count
-            plain = read_images(
-                options.data, options.size, count + options.public, drawn, options.crop, options.gray
-            )
+            plain = read_images(options.data, options.size, count + options.public, drawn, options.crop, options.gray)
             results.append(trial(plain, count, options, number))
         mean = {name: float(np.mean([result[name] for result in results])) for name in results[0]}
         print(

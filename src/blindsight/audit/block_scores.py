@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blindsight.algebra import BlockPermutation
+from blindsight.algebra import BlockPermutation, SignedPermutation
 from blindsight.algebra.states import ORIENTATION_INVERSE, orient
 from blindsight.audit.attacks._assembly import largest_part
 from blindsight.audit.attacks._freedom import Freedom
@@ -74,7 +74,8 @@ def score_blocks(found: BlockPermutation, truth: BlockPermutation) -> BlockScore
     )
 
 
-def _direct(result: BlockPermutation) -> tuple[float, float]:
+def _direct(result: SignedPermutation) -> tuple[float, float]:
+    assert isinstance(result, BlockPermutation)  # products of table forms are table forms
     placed = result.source == np.arange(len(result.source))
     same = placed & (result.orientation == 0) & (result.negative == 0) & (result.color == 0)
     return float(same.mean()), float(placed.mean())

@@ -1,8 +1,8 @@
 """Putting blocks together: greedy growth inside a box.
 
 Growth places, again and again, the block that stands out most anywhere beside what is placed (Gallagher, CVPR 2012,
-builds trees of joins; here all neighbours of a place count at once). Where the picture lies is not known, only how large
-it is, so the box moves along.
+builds trees of joins; here all neighbours of a place count at once). Where the picture lies is not known, only how
+large it is, so the box moves along.
 """
 
 from dataclasses import dataclass
@@ -118,9 +118,7 @@ class _Growth:
         return self.block[inside], self.state[inside]
 
     def _in_reach(self, at: tuple[int, int]) -> bool:
-        return all(
-            max(self.high[axis], at[axis]) - min(self.low[axis], at[axis]) < self.shape[axis] for axis in (0, 1)
-        )
+        return all(max(self.high[axis], at[axis]) - min(self.low[axis], at[axis]) < self.shape[axis] for axis in (0, 1))
 
 
 def _standing_out(scores: NDArray[np.float32]) -> tuple[float, int, int]:

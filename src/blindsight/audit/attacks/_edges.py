@@ -36,7 +36,7 @@ class Edges:
 
     Attributes:
         values: float32 (n, 4, C, N, M): by block and side (:data:`SIDES`), in units of a true join.
-        weight: float32 (n, 4, N): how much a side tells in an image; the product of two sides is one over their mean variance.
+        weight: float32 (n, 4, N): how much a side tells in an image; a join counts as the product of its two sides.
     """
 
     values: Floats
@@ -111,7 +111,8 @@ def _transform(inner: Floats, edges: Floats) -> Floats:
     whole = (axes.T @ white) * np.sqrt(kept)[:, None]
     # The symmetric root of the same metric: unlike others it commutes with reversing an edge.
     scale, axes = np.linalg.eigh(whole.T @ whole)
-    return ((axes * np.sqrt(np.maximum(scale, 0))) @ axes.T).astype(np.float32)
+    root: Floats = ((axes * np.sqrt(np.maximum(scale, 0))) @ axes.T).astype(np.float32)
+    return root
 
 
 def _moments(values: Floats) -> NDArray[np.float64]:
@@ -125,4 +126,5 @@ def _moments(values: Floats) -> NDArray[np.float64]:
 def _along(transform: Floats, values: Floats) -> Floats:
     """Transforms (4, M, n, C, N) along the edges."""
     shape = values.shape
-    return np.matmul(transform, values.reshape(shape[0], shape[1], -1)).reshape(shape)
+    moved: Floats = np.matmul(transform, values.reshape(shape[0], shape[1], -1)).reshape(shape)
+    return moved

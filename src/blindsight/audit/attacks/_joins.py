@@ -5,6 +5,7 @@ The number of images drops out here: of all images together only sums of squares
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,13 @@ Ints = NDArray[np.intp]
 #: Steps in (row, column) to the right, down, left and up; the opposite is two further.
 DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 #: Of a layout (rows, cols): all places that have one to the right, and those; likewise down.
-NEIGHBOURS = ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))
+NEIGHBOURS: tuple[tuple[Any, Any], tuple[Any, Any]] = ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))
 # Orientations that turn an image so that what lay in each direction lies to the right.
 _TURN = np.array([0, 4, 1, 5])
 _FLIP_ROWS, _FLIP_COLUMNS = 2, 1
 _COMPOSE = ORIENTATION_COMPOSE.astype(np.intp)
 _SLOT = np.array([SIDES.index(code & ~_FLIP_ROWS) for code in range(8)])
-#: A side's costs are in units of its best but for this share: what is small for a flat block and for a rich one differs.
+#: A side's costs are in units of its best but for this share: what is small for a flat block is not for a rich one.
 QUANTILE = 0.01
 # Bytes of one piece of the table while it is being made.
 _PIECE = 1 << 26
@@ -70,7 +71,7 @@ class Joins:
     @contextmanager
     def favouring(self, layouts: Iterable[tuple[Ints, Ints]], bonus: float) -> Iterator[None]:
         """Makes the joins of some layouts, (block, state) each (rows, cols), cheaper for a while."""
-        kept: list[tuple[tuple[Ints, ...], NDArray[np.float32]]] = []
+        kept: list[tuple[tuple[Ints, Ints, Ints], NDArray[np.float32]]] = []
         for block, state in layouts:
             for direction, (one, other) in enumerate(NEIGHBOURS):
                 for a, b, towards in ((one, other, direction), (other, one, direction + 2)):
@@ -85,7 +86,8 @@ class Joins:
     def beside(self, block: int, state: int, direction: int) -> NDArray[np.float32]:
         """float32 (n, states): costs of each block in each state as the neighbour in a direction."""
         side, columns = self._columns(np.array(state), np.arange(self.freedom.states), direction)
-        return self._table[4 * block + int(side)].take(columns, axis=1)
+        costs: NDArray[np.float32] = self._table[4 * block + int(side)].take(columns, axis=1)
+        return costs
 
 
 def _costs(edges: Edges, freedom: Freedom) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ class Jigsaw(Attack):
     title: ClassVar[str] = "Jigsaw of single images"
     reference: ClassVar[str] = (
         "Chuman, Kurihara & Kiya, IEICE Trans. E101-D(1), 2018 (extended jigsaw puzzle solver); Gallagher, CVPR 2012 "
-        "(Mahalanobis gradient), here learned from joins inside the blocks; genetic search as Sholomon et al., CVPR 2013"
+        "(Mahalanobis gradient), here learned from joins inside the blocks; genetic search as in Sholomon et al., 2013"
     )
     observes: ClassVar[type[Observation]] = Observation
 
