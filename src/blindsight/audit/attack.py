@@ -19,7 +19,13 @@ from blindsight.profile import Scalar
 __all__ = ["Attack", "Budget", "Reconstruction", "get_attack", "list_attacks", "register_attack"]
 
 #: Modules of :mod:`blindsight.audit.attacks` that register attacks when they are imported.
-BUILT_IN: tuple[str, ...] = ("chosen_plaintext", "known_pairs", "linear_regression")
+BUILT_IN: tuple[str, ...] = (
+    "chosen_plaintext",
+    "dataset_jigsaw",
+    "jigsaw",
+    "known_pairs",
+    "linear_regression",
+)
 _attacks: dict[str, "Attack"] = {}
 _loaded = False
 
