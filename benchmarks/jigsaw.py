@@ -81,13 +81,18 @@ def trial(plain: Pixels, count: int, options: argparse.Namespace, number: int) -
     scope = "image" if options.control == "keys" else "dataset"
     codec = Codec(format="jpeg", quality=options.jpeg, subsampling="4:4:4") if options.jpeg else None
     seed = options.seed * 1_000_003 + number * 1009 + count
-    made = make_scenario(plain[:count], "etc", options.block, seed=seed, public=public, key_scope=scope, codec=codec)
+    cipher: dict[str, Any] = {"scheme": "etc"}
+    if options.upright:
+        cipher = {"scheme": "rrp", "parameters": {"blocks": 1.0, "samples": 0.0}}
+    made = make_scenario(
+        plain[:count], block=options.block, seed=seed, public=public, key_scope=scope, codec=codec, **cipher
+    )
     began = time.process_time()
     found = DatasetJigsaw().run(made.observation, Budget(options.seconds, seed=seed))
     seconds = time.process_time() - began
     key = found.key
     # With keys per image there is none to compare with but that of the first.
-    alone = make_scenario(plain[:1], "etc", options.block, seed=seed).truth.key
+    alone = make_scenario(plain[:1], block=options.block, seed=seed, **cipher).truth.key
     truth = made.truth.key if made.truth.key is not None else alone
     assert isinstance(key, BlockPermutation)
     assert isinstance(truth, BlockPermutation)
@@ -125,6 +130,7 @@ def main() -> None:
     parser.add_argument("--gray", action="store_true", help="make the images gray")
     parser.add_argument("--jpeg", type=int, help="publish as JPEG of this quality, 4:4:4")
     parser.add_argument("--control", choices=("keys", "noise"), help="keys per image, or noise images")
+    parser.add_argument("--upright", action="store_true", help="blocks only change places: what a start model leaves")
     parser.add_argument("--out", type=Path, help="all trials as JSON")
     options = parser.parse_args()
     print("| images | trials | Dc (exact) | placed | Nc | Lc | SSIM | state right | s |\n|" + " --- |" * 9)
