@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from blindsight.audit.attacks._found import Found
 from blindsight.audit.attacks._key_form import KeyForm
-from blindsight.audit.attacks._match_states import match_states, nearest_states
+from blindsight.audit.attacks._match_lossy import nearest_states
+from blindsight.audit.attacks._match_states import match_states
 from blindsight.audit.attacks._match_tiles import match_tiles
 from blindsight.audit.threat import Observation
 
@@ -29,7 +30,7 @@ def match_pairs(
     if form.kind != "states":
         return match_tiles(form, plain, protected, targets)
     if not lossless:
-        return nearest_states(form, plain, protected)
+        return nearest_states(form, plain, protected, targets)
     return match_states(form, plain, protected, targets)
 
 

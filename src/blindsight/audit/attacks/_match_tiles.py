@@ -159,7 +159,7 @@ def _place(
     placing = Placing(grid, kept)
     for d in np.flatnonzero(blocks.alone):
         placing.put(int(source[d]), views[d])
-    only = np.zeros(1, np.int64)
+    only = np.zeros(1, np.int64), np.zeros(1)  # one state, which costs nothing
     chosen = placing.fill(blocks.groups, lambda d, s: only, lambda d, which: views[d][None])  # noqa: ARG005
     put = {d: s for d, s, _ in chosen}
     for members, sources in blocks.groups:
