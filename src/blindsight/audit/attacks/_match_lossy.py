@@ -5,6 +5,8 @@ of the states. Blocks that are nearly as like to others are placed anew with wha
 the error that the codec makes is known from the blocks that are sure, and so pairs and borders count in one unit.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
@@ -23,7 +25,13 @@ _CLEAR = 1.3  # how much farther the next likest is than a block that is sure
 _FAR = 200.0  # squares in units of the codec's error, by which a source and state may be less likely than the best
 
 
-def nearest_states(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixels | None = None) -> Found:
+def nearest_states(
+    form: KeyForm,
+    plain: Pixels,
+    protected: Pixels,
+    targets: Pixels | None = None,
+    over: Callable[[], bool] = lambda: False,
+) -> Found:
     """The key that explains the pairs best.
 
     A block counts as determined where the next likest source or state is farther by 30 % or more.
@@ -33,6 +41,7 @@ def nearest_states(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pix
         plain: uint8 (K, H, W, C).
         protected: uint8 (K, H, W, C), the same images encrypted and published.
         targets: uint8 (N, H, W, C), others published under the same key: they choose where the pairs hardly do.
+        over: whether the time is up; then no more is asked of them.
     """
     grid, states = grid_of(form), states_of(form)
     n, rows = grid.blocks, np.arange(grid.blocks)
@@ -50,7 +59,7 @@ def nearest_states(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pix
     fits = bool(best[rows, source].mean() < 0.5 * far[np.isfinite(far)].mean())
     guessed = 0
     if targets is not None and fits and sure.any() and not sure.all() and n <= _MOST_BLOCKS:
-        guessed = _ask_images(grid, targets, far, source, chosen_state, sure, states)
+        guessed = _ask_images(grid, targets, far, source, chosen_state, sure, states, over)
     key = key_of(grid, source, chosen_state, states)
     return Found(key, float(sure.mean()), float(sure.mean()), int((~sure).sum()), guessed, fits)
 
@@ -73,11 +82,12 @@ def _ask_images(
     state: NDArray[np.int64],
     sure: NDArray[np.bool_],
     states: list[State],
+    over: Callable[[], bool],
 ) -> int:
     """Places the blocks that are not sure anew; changes ``source`` and ``state``, and says how many were placed."""
     open_blocks = np.flatnonzero(~sure)
     error = max(float(far[state[sure], np.flatnonzero(sure), source[sure]].mean()) / grid.block_samples, 1.0)
-    placing = Placing(grid, targets)
+    placing = Placing(grid, targets, over)
     for d in np.flatnonzero(sure).tolist():
         placing.put(int(source[d]), undone(targets, grid, d, [states[state[d]]])[0])
 

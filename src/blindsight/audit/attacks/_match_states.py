@@ -5,6 +5,7 @@ its members; a protected block comes from a plain block of its own orbit, and th
 give equal hashes. Flat, symmetric and equal blocks leave a choice, which falls fast with K.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,13 @@ __all__ = ["match_states"]
 Pixels = NDArray[np.uint8]
 
 
-def match_states(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixels | None = None) -> Found:
+def match_states(
+    form: KeyForm,
+    plain: Pixels,
+    protected: Pixels,
+    targets: Pixels | None = None,
+    over: Callable[[], bool] = lambda: False,
+) -> Found:
     """The key, exactly, where images are kept without loss.
 
     On grey images the order of equal colours cannot be told and does not matter; it is left out of the count.
@@ -31,6 +38,7 @@ def match_states(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixel
         plain: uint8 (K, H, W, C).
         protected: uint8 (K, H, W, C), the same images encrypted.
         targets: uint8 (N, H, W, C), encrypted with the same key: they choose where the pairs do not.
+        over: whether the time is up; then no more is asked of them.
     """
     grid = grid_of(form)
     if all(are_grey(images) for images in (plain, protected, targets) if images is not None):
@@ -46,7 +54,7 @@ def match_states(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixel
     source, state = pairing.source.copy(), fitting.argmax(axis=1)
     guessed = 0
     if targets is not None and sure.any() and not sure.all():
-        placing = Placing(grid, targets)
+        placing = Placing(grid, targets, over)
         for d in np.flatnonzero(sure).tolist():
             placing.put(int(source[d]), undone(targets, grid, d, [states[state[d]]])[0])
         open_blocks = [(np.array([d]), source[[d]]) for d in np.flatnonzero(pairing.alone & ~sure)]

@@ -33,10 +33,12 @@ class Placing:
     Args:
         grid: block geometry.
         targets: uint8 (N, H, W, C), encrypted.
+        over: whether the time is up; then it ends with what it has.
     """
 
-    def __init__(self, grid: BlockGrid, targets: NDArray[np.uint8]) -> None:
+    def __init__(self, grid: BlockGrid, targets: NDArray[np.uint8], over: Callable[[], bool] = lambda: False) -> None:
         self._grid = grid
+        self._over = over
         self._images = min(len(targets), _IMAGES)
         self._blocks = np.zeros((grid.blocks, self._images, grid.block, grid.block, grid.channels), np.float32)
         self._there = np.zeros(grid.blocks, bool)
@@ -68,7 +70,7 @@ class Placing:
             before = len(chosen)
             for blocks, places in rest:
                 ready = [s for s in places if self._neighbours(s)][:_LARGEST]
-                if not ready:
+                if not ready or self._over():
                     continue
                 some = blocks[:_LARGEST]
                 cost, state = self._weigh(some, ready, states, views)
@@ -101,7 +103,7 @@ class Placing:
         again: list[tuple[int, int, int]] = []
         for members, _ in groups:
             blocks = [d for d in members.tolist() if d in put][:_LARGEST]
-            if not blocks:
+            if not blocks or self._over():
                 continue
             cost, state = self._weigh(blocks, [put[d] for d in blocks], states, views)
             places = [put[d] for d in blocks]
