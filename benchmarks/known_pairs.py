@@ -7,8 +7,7 @@
 
 Each trial draws a fresh key and fresh images: K pairs, and others under the same key that are to be restored. With
 --chosen the attacker has no pairs and chooses what to have encrypted; with --regression he fits a linear map to the
-pairs and looks for no key. Prints a table; --out writes it as JSON, with the
-command that made it.
+pairs and looks for no key. Prints a table; --out writes it as JSON, with the command that made it.
 
 Columns: by pairs, share of the key (blocks, or samples where single ones move) that the pairs alone determine; of key,
 share of its entries that are right after the images have chosen where the pairs do not; of samples, share of sample

@@ -85,7 +85,9 @@ def fill_samples(
         rest = waiting
     for _ in range(_POLISH):
         predicted = predict(form, _opened(values, index, mask), known)
-        for site in [] if over() else chosen:
+        for site in chosen:
+            if over():
+                break
             _assign(site, values, predicted, index, mask)
     filled = np.zeros(index.size, bool)
     for site in chosen:
