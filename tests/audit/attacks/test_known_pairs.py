@@ -137,13 +137,12 @@ def test_grey_faces_in_colour_are_restored_although_their_colour_order_is_nowher
 @pytest.mark.parametrize(("block", "subsampling"), [(8, "4:4:4"), (16, "4:2:0")])
 def test_jpeg_does_not_hide_where_blocks_come_from(block: int, subsampling: str) -> None:
     codec = Codec(format="jpeg", quality=60, subsampling=subsampling)
-    plain = crops(13, 64, step=2)
-    scenario = make_scenario(plain, "etc", block, "known-pairs", pairs=3, codec=codec)
+    scenario = make_scenario(crops(13, 64, step=2), "etc", block, "known-pairs", pairs=1, codec=codec)
     found = attacked(scenario)
     assert found.facts["consistent"] is True
     assert found.key is not None
     assert scenario.truth.key is not None
-    assert (found.key.index == scenario.truth.key.index).mean() > 0.9
+    assert (found.key.index == scenario.truth.key.index).mean() > 0.95
 
 
 def test_jpeg_of_blocks_that_stay() -> None:

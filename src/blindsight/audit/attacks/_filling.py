@@ -5,6 +5,7 @@ destinations of one word are assigned so that they are likeliest: least squares,
 predictions have. Then all are assigned anew, with neighbours on all sides.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,7 @@ def fill_samples(
     mask: NDArray[np.uint8],
     sure: NDArray[np.bool_],
     sites: list[Site],
+    over: Callable[[], bool] = lambda: False,
 ) -> NDArray[np.bool_]:
     """Chooses among samples of one word, as far as neighbours tell; changes ``index`` and ``mask`` in place.
 
@@ -55,6 +57,7 @@ def fill_samples(
         index, mask: flat tables, consistent with the pairs.
         sure: bool (samples,), destinations whose source is known.
         sites: what is open.
+        over: whether the time is up; then it ends with what it has.
 
     Returns:
         bool (samples,), which destinations were chosen so.
@@ -68,7 +71,7 @@ def fill_samples(
         predicted = predict(form, _opened(values, index, mask), known)
         waiting: list[Site] = []
         for site in rest:
-            if len(site.to) <= _LARGEST and enough(predicted.there[site.of].any(axis=1)):
+            if not over() and len(site.to) <= _LARGEST and enough(predicted.there[site.of].any(axis=1)):
                 _assign(site, values, predicted, index, mask)
                 chosen.append(site)
             else:
@@ -83,6 +86,8 @@ def fill_samples(
     for _ in range(_POLISH):
         predicted = predict(form, _opened(values, index, mask), known)
         for site in chosen:
+            if over():
+                break
             _assign(site, values, predicted, index, mask)
     filled = np.zeros(index.size, bool)
     for site in chosen:

@@ -1,11 +1,14 @@
 """Pairs in, key out, for any scheme: the forms of keys and who matches which."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.audit.attacks._found import Found
 from blindsight.audit.attacks._key_form import KeyForm
-from blindsight.audit.attacks._match_states import match_states, nearest_states
+from blindsight.audit.attacks._match_lossy import nearest_states
+from blindsight.audit.attacks._match_states import match_states
 from blindsight.audit.attacks._match_tiles import match_tiles
 from blindsight.audit.threat import Observation
 
@@ -15,7 +18,13 @@ Pixels = NDArray[np.uint8]
 
 
 def match_pairs(
-    form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixels | None = None, *, lossless: bool = True
+    form: KeyForm,
+    plain: Pixels,
+    protected: Pixels,
+    targets: Pixels | None = None,
+    *,
+    lossless: bool = True,
+    over: Callable[[], bool] = lambda: False,
 ) -> Found:
     """The key that pairs give.
 
@@ -25,12 +34,13 @@ def match_pairs(
         protected: uint8 (K, H, W, C), the same images as published.
         targets: uint8 (N, H, W, C), others under the same key: they choose where the pairs do not.
         lossless: whether publishing keeps every bit.
+        over: whether the time is up; then no more is asked of the targets.
     """
     if form.kind != "states":
-        return match_tiles(form, plain, protected, targets)
+        return match_tiles(form, plain, protected, targets, over)
     if not lossless:
-        return nearest_states(form, plain, protected)
-    return match_states(form, plain, protected, targets)
+        return nearest_states(form, plain, protected, targets, over)
+    return match_states(form, plain, protected, targets, over)
 
 
 def why_no_match(observation: Observation, form: KeyForm) -> str | None:

@@ -6,6 +6,7 @@ taken over all blocks whose place is known, so that one pair says as much as n w
 blocks apart, until neither learns from the other.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,13 @@ class _Table(NamedTuple):
         return found
 
 
-def match_tiles(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixels | None = None) -> Found:
+def match_tiles(
+    form: KeyForm,
+    plain: Pixels,
+    protected: Pixels,
+    targets: Pixels | None = None,
+    over: Callable[[], bool] = lambda: False,
+) -> Found:
     """The key up to what the pairs cannot tell apart, and a consistent choice there.
 
     Args:
@@ -46,6 +53,7 @@ def match_tiles(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixels
         plain: uint8 (K, H, W, C).
         protected: uint8 (K, H, W, C), the same images encrypted, without loss.
         targets: uint8 (N, H, W, C), encrypted with the same key: they choose where the pairs do not.
+        over: whether the time is up; then no more is asked of them.
     """
     x, y = form.in_blocks(plain), form.in_blocks(protected)
     blocks = _match_blocks(form, x, y)
@@ -54,7 +62,7 @@ def match_tiles(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixels
     source, placed = blocks.source, blocks.alone.copy()
     if targets is not None and form.grid is not None and blocks.groups and blocks.alone.any():
         shared = (table.pairing.source, table.mask) if form.shared else None
-        placed[[d for d, _, _ in _place(form, targets, source, blocks, shared)]] = True
+        placed[[d for d, _, _ in _place(form, targets, source, blocks, shared, over)]] = True
     if form.shared:
         index, mask, inside, sites = _spread(form, source, table)
     else:
@@ -62,7 +70,7 @@ def match_tiles(form: KeyForm, plain: Pixels, protected: Pixels, targets: Pixels
     block = _block_of(form)
     sure = inside & blocks.alone[block]
     if targets is not None and sites:
-        inside |= fill_samples(form, form.samples(targets), index, mask, inside & placed[block], sites)
+        inside |= fill_samples(form, form.samples(targets), index, mask, inside & placed[block], sites, over)
     guessed = inside & placed[block] & ~sure
     key = SignedPermutation(form.shape, index, mask, sample=form.sample)
     fits = blocks.fits and np.array_equal(key.apply(plain), protected)
@@ -134,6 +142,7 @@ def _place(
     source: NDArray[np.int64],
     blocks: Pairing,
     shared: tuple[NDArray[np.int64], NDArray[np.uint8]] | None,
+    over: Callable[[], bool],
 ) -> list[tuple[int, int, int]]:
     """Puts blocks of equal words where they fit the targets; changes ``source`` in place.
 
@@ -156,10 +165,10 @@ def _place(
         mean = grid.to_blocks(kept).mean(axis=2, keepdims=True)
         views = np.broadcast_to(mean, (*mean.shape[:2], grid.block_samples)).astype(np.uint8)
     views = views.reshape(len(kept), grid.blocks, grid.block, grid.block, grid.channels).swapaxes(0, 1)
-    placing = Placing(grid, kept)
+    placing = Placing(grid, kept, over)
     for d in np.flatnonzero(blocks.alone):
         placing.put(int(source[d]), views[d])
-    only = np.zeros(1, np.int64)
+    only = np.zeros(1, np.int64), np.zeros(1)  # one state, which costs nothing
     chosen = placing.fill(blocks.groups, lambda d, s: only, lambda d, which: views[d][None])  # noqa: ARG005
     put = {d: s for d, s, _ in chosen}
     for members, sources in blocks.groups:

@@ -19,7 +19,12 @@ __all__ = ["Placing"]
 _IMAGES = 32  # images to look at; more change little
 _POLISH = 2  # times that all are assigned anew
 _LARGEST = 400  # blocks that are weighed at a time: the assignment takes the cube of it
+_NEVER = 1e12  # the cost of what the pairs rule out
 Group = tuple[NDArray[np.int64], NDArray[np.int64]]
+#: (destination block, source place) -> the states that the pairs leave open, and what each costs by them.
+States = Callable[[int, int], tuple[NDArray[np.int64], NDArray[np.float64]]]
+#: (destination block, states) -> uint8 (states, N, M, M, C), the block with each of them undone.
+Views = Callable[[int, NDArray[np.int64]], NDArray[np.uint8]]
 
 
 class Placing:
@@ -28,10 +33,12 @@ class Placing:
     Args:
         grid: block geometry.
         targets: uint8 (N, H, W, C), encrypted.
+        over: whether the time is up; then it ends with what it has.
     """
 
-    def __init__(self, grid: BlockGrid, targets: NDArray[np.uint8]) -> None:
+    def __init__(self, grid: BlockGrid, targets: NDArray[np.uint8], over: Callable[[], bool] = lambda: False) -> None:
         self._grid = grid
+        self._over = over
         self._images = min(len(targets), _IMAGES)
         self._blocks = np.zeros((grid.blocks, self._images, grid.block, grid.block, grid.channels), np.float32)
         self._there = np.zeros(grid.blocks, bool)
@@ -44,15 +51,15 @@ class Placing:
     def fill(
         self,
         groups: list[Group],
-        states: Callable[[int, int], NDArray[np.int64]],
-        views: Callable[[int, NDArray[np.int64]], NDArray[np.uint8]],
+        states: States,
+        views: Views,
     ) -> list[tuple[int, int, int]]:
         """Assigns the blocks of each group to its places, as far as neighbours tell.
 
         Args:
             groups: (destination blocks, source places) of one length.
-            states: (destination block, source place) -> the states that the pairs leave open, one at least.
-            views: (destination block, states) -> uint8 (states, N, M, M, C), the block with each of them undone.
+            states: what the pairs say. Costs are squares in units of the error that they have, as those of borders.
+            views: the blocks in any state.
 
         Returns:
             (destination block, source place, state) of every block that was put.
@@ -63,11 +70,13 @@ class Placing:
             before = len(chosen)
             for blocks, places in rest:
                 ready = [s for s in places if self._neighbours(s)][:_LARGEST]
-                if not ready:
+                if not ready or self._over():
                     continue
                 some = blocks[:_LARGEST]
                 cost, state = self._weigh(some, ready, states, views)
                 for row, column in zip(*linear_sum_assignment(cost), strict=True):
+                    if cost[row, column] >= _NEVER:
+                        continue
                     d, s = some[row], ready[column]
                     k = int(state[row, column])
                     self.put(s, views(d, np.array([k]))[0])
@@ -86,15 +95,15 @@ class Placing:
         self,
         chosen: list[tuple[int, int, int]],
         groups: list[Group],
-        states: Callable[[int, int], NDArray[np.int64]],
-        views: Callable[[int, NDArray[np.int64]], NDArray[np.uint8]],
+        states: States,
+        views: Views,
     ) -> list[tuple[int, int, int]]:
         """Assigns the blocks of each group to their places anew, now that there are neighbours on all sides."""
         put = {d: s for d, s, _ in chosen}
         again: list[tuple[int, int, int]] = []
         for members, _ in groups:
             blocks = [d for d in members.tolist() if d in put][:_LARGEST]
-            if not blocks:
+            if not blocks or self._over():
                 continue
             cost, state = self._weigh(blocks, [put[d] for d in blocks], states, views)
             places = [put[d] for d in blocks]
@@ -109,34 +118,37 @@ class Placing:
         self,
         blocks: list[int],
         places: list[int],
-        states: Callable[[int, int], NDArray[np.int64]],
-        views: Callable[[int, NDArray[np.int64]], NDArray[np.uint8]],
+        states: States,
+        views: Views,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Mean squared difference across borders of every block in every place, and the state that it is in."""
+        """The cost of every block in every place, and the state that it is in."""
         weight = self._weights()
-        count, square = np.zeros(len(places)), np.zeros(len(places))
+        square = np.zeros(len(places))
         beside: list[tuple[list[int], NDArray[np.float32]]] = []
         found = [self._neighbours(s) for s in places]
         for side in range(4):
             columns = [column for column, edges in enumerate(found) if side in edges]
             rows = [(found[column][side] * weight).reshape(-1) for column in columns]
             beside.append((columns, np.array(rows, np.float32)))
-            count[columns] += 1
             square[columns] += [float(row @ row) for row in rows]
         cost = np.empty((len(blocks), len(places)))
         state = np.empty(cost.shape, np.int64)
         for row, d in enumerate(blocks):
             every = [states(d, s) for s in places]
-            known = np.unique(np.concatenate(every))
+            known = np.unique(np.concatenate([which for which, _ in every]))
+            if not len(known):
+                cost[row], state[row] = _NEVER, 0
+                continue
             views_of = views(d, known)[:, : self._images].astype(np.float32)
             far = np.broadcast_to(square, (len(known), len(places))).copy()
             for side, (columns, others) in enumerate(beside):
                 if columns:
                     mine = (_edge(views_of, side) * weight).reshape(len(known), -1)
                     far[:, columns] += (mine * mine).sum(axis=1)[:, None] - 2 * (mine @ others.T)
-            far /= count
-            for column in range(len(places)):
-                far[~np.isin(known, every[column]), column] = np.inf
+            for column, (which, by_pairs) in enumerate(every):
+                extra = np.full(len(known), _NEVER)
+                extra[np.searchsorted(known, which)] = by_pairs
+                far[:, column] += extra
             cost[row], state[row] = far.min(axis=0), known[far.argmin(axis=0)]
         return cost, state
 

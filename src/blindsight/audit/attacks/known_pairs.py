@@ -44,6 +44,7 @@ class KnownPairsAttack(Attack):
             observation.known_protected,
             None if budget.over() else observation.images,
             lossless=observation.profile.codec.lossless,
+            over=budget.over,
         )
         images = np.asarray(found.key.inverse().apply(observation.images))
         budget.tell(1.0, "done")
