@@ -42,7 +42,7 @@ def test_one_image_gives_its_key() -> None:
 
 def test_noise_is_not_solved() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
-    found = ATTACK.run(make_scenario(noise, "etc", 8, "one-image").observation, Budget(seed=1))
+    found = ATTACK.run(make_scenario(noise, "etc", 8, "one-image").observation, Budget(2))
     assert wrong_share(found.images[0], noise[0]) > 0.9
 
 

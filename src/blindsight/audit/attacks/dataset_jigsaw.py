@@ -14,7 +14,7 @@ from blindsight.profile import Scalar
 
 __all__ = ["DatasetJigsaw"]
 
-#: Samples of images that are looked at, at most: memory grows with them, and a fraction is enough. 1365 images of 32x32.
+#: Samples of images that are looked at, at most, 1365 images of 32x32: memory grows with them, and a few are enough.
 MOST_SAMPLES = 1 << 22
 #: Blocks at most: the table of joins has 1536 bytes for each pair of blocks.
 MOST_BLOCKS = 1024
