@@ -10,6 +10,8 @@ from blindsight.audit.attacks._freedom import Freedom
 from blindsight.audit.attacks._global_state import global_states
 from blindsight.audit.block_scores import score_blocks
 from blindsight.audit.scenario import make_scenario
+from blindsight.audit.threat import Observation
+from blindsight.profile import Profile
 
 ATTACK = get_attack("jigsaw")
 FLOWER = load_sample_image("flower.jpg")
@@ -58,3 +60,11 @@ def test_it_says_why_it_cannot_be_tried(scheme: str) -> None:
     reason = ATTACK.why_not(make_scenario(PLAIN, scheme, 16).observation)
     assert reason is not None
     assert "stay whole" in reason
+
+
+def test_images_of_no_known_cipher_are_not_tried() -> None:
+    profile = make_scenario(PLAIN, "etc", 16).observation.profile
+    unknown = profile.model_copy(update={"scheme": "etd"})
+    assert "unknown scheme 'etd'" in (ATTACK.why_not(Observation(profile=unknown, images=PLAIN)) or "")
+    reason = ATTACK.why_not(Observation(profile=Profile(kind="plain"), images=PLAIN))
+    assert reason == "needs images whose blocks a cipher has moved"
