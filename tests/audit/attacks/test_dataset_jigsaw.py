@@ -85,7 +85,7 @@ def test_nulls_are_not_solved(null: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_and_little_time_gives_something() -> None:
-    made = make_scenario(photographs(2), "etc", 4, seed=6)
+    made = make_scenario(photographs(1), "etc", 8, seed=6)
     first, second = (ATTACK.run(made.observation, Budget(seed=2)) for _ in range(2))
     assert np.array_equal(first.images, second.images)
     hasty = ATTACK.run(made.observation, Budget(1e-6))
