@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blindsight.algebra import BlockGrid, BlockPermutation
@@ -26,6 +26,7 @@ def changed(**tables: np.ndarray) -> BlockPermutation:
     return BlockPermutation(GRID, **tables)
 
 
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), state=st.integers(0, 95))
 def test_a_key_found_up_to_a_state_of_the_whole_is_found(seed: int, state: int) -> None:
     truth = random_key(seed)
@@ -34,6 +35,7 @@ def test_a_key_found_up_to_a_state_of_the_whole_is_found(seed: int, state: int) 
     assert scores.exact
 
 
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_an_unrelated_key_scores_next_to_nothing(seed: int) -> None:
     grid = BlockGrid(64, 64, 3, 4)

@@ -18,7 +18,8 @@ ATTACK = get_attack("dataset-jigsaw")
 @cache
 def photographs(count: int, height: int = 32, width: int = 32, gray: bool = False) -> np.ndarray:
     """Crops of the two bundled photographs at half size, uint8 (count, height, width, C)."""
-    photos = [photo[::2, ::2].astype(int) + photo[1::2, 1::2] for photo in (p[:426] for p in load_sample_images().images)]
+    whole = [photo[:426].astype(int) for photo in load_sample_images().images]
+    photos = [photo[::2, ::2] + photo[1::2, 1::2] for photo in whole]
     rng = np.random.default_rng(0)
     crops = []
     for number in range(count):
@@ -76,7 +77,7 @@ def test_nulls_are_not_solved(null: str) -> None:
     else:
         made = make_scenario(photographs(10), "etc", 4, seed=5, key_scope="image")
         truth = make_scenario(photographs(1), "etc", 4, seed=5).truth.key
-    found = ATTACK.run(made.observation, Budget(seed=1))
+    found = ATTACK.run(made.observation, Budget(2, seed=1))  # no time would be enough
     assert isinstance(found.key, BlockPermutation)
     scores = score_blocks(found.key, truth or made.truth.key)
     assert scores.direct < 0.15
@@ -84,7 +85,7 @@ def test_nulls_are_not_solved(null: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_and_little_time_gives_something() -> None:
-    made = make_scenario(photographs(2), "etc", 4, seed=6)
+    made = make_scenario(photographs(1), "etc", 8, seed=6)
     first, second = (ATTACK.run(made.observation, Budget(seed=2)) for _ in range(2))
     assert np.array_equal(first.images, second.images)
     hasty = ATTACK.run(made.observation, Budget(1e-6))
@@ -106,6 +107,19 @@ def test_the_same_seed_gives_the_same_and_little_time_gives_something() -> None:
 def test_it_says_why_it_cannot_be_tried(scheme: str, block: int, more: dict, said: str) -> None:
     made = make_scenario(photographs(2), scheme, block, **more)
     assert said in ATTACK.why_not(made.observation)
+
+
+def test_too_many_blocks_are_not_tried() -> None:
+    made = make_scenario(np.zeros((1, 66, 66, 3), np.uint8), "etc", 2)
+    assert "at most 1024; 66x66 has more" in ATTACK.why_not(made.observation)
+
+
+def test_of_very_many_images_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blindsight.audit.attacks.dataset_jigsaw.MOST_SAMPLES", 32 * 32 * 3 * 12)
+    made = make_scenario(photographs(20), "etc", 8, seed=7)
+    found = ATTACK.run(made.observation, Budget())
+    assert found.facts["images"] == 12
+    assert found.images.shape == made.observation.images.shape
 
 
 def test_a_scheme_without_whole_blocks_is_refused() -> None:

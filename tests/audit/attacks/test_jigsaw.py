@@ -10,6 +10,8 @@ from blindsight.audit.attacks._freedom import Freedom
 from blindsight.audit.attacks._global_state import global_states
 from blindsight.audit.block_scores import score_blocks
 from blindsight.audit.scenario import make_scenario
+from blindsight.audit.threat import Observation
+from blindsight.profile import Profile
 
 ATTACK = get_attack("jigsaw")
 FLOWER = load_sample_image("flower.jpg")
@@ -42,7 +44,7 @@ def test_one_image_gives_its_key() -> None:
 
 def test_noise_is_not_solved() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
-    found = ATTACK.run(make_scenario(noise, "etc", 8, "one-image").observation, Budget(seed=1))
+    found = ATTACK.run(make_scenario(noise, "etc", 8, "one-image").observation, Budget(2))
     assert wrong_share(found.images[0], noise[0]) > 0.9
 
 
@@ -58,3 +60,11 @@ def test_it_says_why_it_cannot_be_tried(scheme: str) -> None:
     reason = ATTACK.why_not(make_scenario(PLAIN, scheme, 16).observation)
     assert reason is not None
     assert "stay whole" in reason
+
+
+def test_images_of_no_known_cipher_are_not_tried() -> None:
+    profile = make_scenario(PLAIN, "etc", 16).observation.profile
+    unknown = profile.model_copy(update={"scheme": "etd"})
+    assert "unknown scheme 'etd'" in (ATTACK.why_not(Observation(profile=unknown, images=PLAIN)) or "")
+    reason = ATTACK.why_not(Observation(profile=Profile(kind="plain"), images=PLAIN))
+    assert reason == "needs images whose blocks a cipher has moved"

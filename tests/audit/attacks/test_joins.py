@@ -55,7 +55,7 @@ def test_encryption_changes_no_cost(grid: BlockGrid) -> None:
 JOINS = Joins(find_edges(smooth(3), GRID), FREEDOM)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 11), st.integers(0, 11), st.integers(0, 95), st.integers(0, 95), st.integers(0, 3))
 def test_a_join_costs_the_same_from_both_sides(a: int, b: int, s: int, t: int, direction: int) -> None:
     def cost(one: int, state: int, other: int, other_state: int, towards: int) -> float:

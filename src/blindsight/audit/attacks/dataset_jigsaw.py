@@ -2,17 +2,22 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from blindsight.algebra import BlockGrid
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._freedom import Freedom, block_freedom
 from blindsight.audit.attacks._solver import solve
 from blindsight.audit.threat import Observation, ProtectedSet
 from blindsight.errors import ParameterError
+from blindsight.profile import Scalar
 
 __all__ = ["DatasetJigsaw"]
 
-#: Images that are looked at, at most: memory grows with them, and a fraction is enough.
-MOST_IMAGES = 2000
+#: Samples of images that are looked at, at most, 1365 images of 32x32: memory grows with them, and a few are enough.
+MOST_SAMPLES = 1 << 22
+#: Blocks at most: the table of joins has 1536 bytes for each pair of blocks.
+MOST_BLOCKS = 1024
 
 
 @register_attack
@@ -36,12 +41,18 @@ class DatasetJigsaw(Attack):
     def run(self, observation: Observation, budget: Budget) -> Reconstruction:
         grid, freedom = puzzle_of(observation)
         images, chosen = observation.images, observation.images
-        if len(images) > MOST_IMAGES:
-            chosen = images[budget.rng(1).choice(len(images), MOST_IMAGES, replace=False)]
+        most = max(1, MOST_SAMPLES // images[0].size)
+        if len(images) > most:
+            chosen = images[budget.rng(1).choice(len(images), most, replace=False)]
         found = solve(chosen, grid, freedom, budget, 2, public=observation.public)
         plain = found.images if chosen is images else found.decrypts.apply(images)
-        facts = {"images": len(chosen), "join_cost": found.mean_cost, "assemblies": found.assemblies}
-        return Reconstruction(plain, found.decrypts.inverse(), symmetric=True, facts=facts)  # type: ignore[arg-type]
+        assert isinstance(plain, np.ndarray)  # arrays in, arrays out
+        facts: dict[str, Scalar] = {
+            "images": len(chosen),
+            "join_cost": found.mean_cost,
+            "assemblies": found.assemblies,
+        }
+        return Reconstruction(plain, found.decrypts.inverse(), symmetric=True, facts=facts)
 
 
 def why_no_jigsaw(observation: Observation) -> str | None:
@@ -53,6 +64,8 @@ def why_no_jigsaw(observation: Observation) -> str | None:
     height, width = observation.images.shape[1:3]
     if block < 2 or height * width < 2 * block * block or height % block or width % block:
         return f"needs at least two blocks of at least 2 pixels a side, got blocks of {block} in {height}x{width}"
+    if height * width > MOST_BLOCKS * block * block:
+        return f"compares all blocks with all, at most {MOST_BLOCKS}; {height}x{width} has more of {block}x{block}"
     return None
 
 

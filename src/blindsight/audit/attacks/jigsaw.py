@@ -6,6 +6,7 @@ from blindsight.audit.attack import Attack, Budget, Reconstruction, register_att
 from blindsight.audit.attacks._solver import solve
 from blindsight.audit.attacks.dataset_jigsaw import puzzle_of, why_no_jigsaw
 from blindsight.audit.threat import Observation
+from blindsight.profile import Scalar
 
 __all__ = ["Jigsaw"]
 
@@ -48,5 +49,5 @@ class Jigsaw(Attack):
             images[number] = found.images[0]
             costs.append(found.mean_cost)
             key = found.decrypts.inverse() if count == 1 else None
-        facts = {"solved": len(costs), "join_cost": sum(costs) / len(costs)}
-        return Reconstruction(images, key, symmetric=True, facts=facts)  # type: ignore[arg-type]
+        facts: dict[str, Scalar] = {"solved": len(costs), "join_cost": sum(costs) / len(costs)}
+        return Reconstruction(images, key, symmetric=True, facts=facts)
