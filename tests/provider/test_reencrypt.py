@@ -37,9 +37,7 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
 def structure(permutation: SignedPermutation) -> tuple[object, ...]:
     """What a form can move: which of its tables are at rest, and which are shared by all blocks."""
     if isinstance(permutation, BlockPermutation):
-        still = [
-            not getattr(permutation, name).any() for name in ("orientation", "negative", "color")
-        ]
+        still = [not getattr(permutation, name).any() for name in ("orientation", "negative", "color")]
         permutation = permutation.as_tiles()
         return ("blocks", _in_order(permutation.source), *still)
     assert isinstance(permutation, TilePermutation)
@@ -71,9 +69,7 @@ def test_what_is_drawn_is_built_as_the_owners_own(scheme: str, parameters: dict[
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31), kind=st.sampled_from(KINDS), channels=st.sampled_from([1, 3]))
-def test_every_image_goes_through_a_draw_of_its_own(
-    seed: int, kind: tuple[str, dict[str, Any]], channels: int
-) -> None:
+def test_every_image_goes_through_a_draw_of_its_own(seed: int, kind: tuple[str, dict[str, Any]], channels: int) -> None:
     scheme, parameters = kind
     again = Reencryption(scheme, cipher_profile(scheme=scheme, parameters=parameters, channels=channels))
     images = np.random.default_rng(seed).integers(0, 256, (3, channels, 12, 8), np.uint8)
