@@ -89,7 +89,8 @@ def train(
     reencrypt: Annotated[
         str | None,
         _o(
-            "Encrypt every image once more in every step, by this scheme's random permutations, such as etc. \\[default: off]",
+            "Encrypt every image once more in every step, by random permutations of this scheme, such as etc. "
+            "\\[default: off]",
             AUGMENTATION,
             metavar="SCHEME",
         ),

@@ -11,11 +11,12 @@ logits, so that no key has to be learned:
 - ``pooled``: features of all states, by one shared matrix, averaged and maximised over the states: a group average
   (Puny et al., arXiv 2110.03336) that has no jumps, at 96 times the work of the embedding.
 - ``sorted``: the samples in rising order, which no permutation inside a block changes (BPS with scrambling).
-- ``folded``: their distances from mid-grey in rising order, which no signed permutation inside a block changes (SHF, BPS,
-  NP, PE, EtC).
+- ``folded``: their distances from mid-grey in rising order, which no signed permutation inside a block changes (SHF,
+  BPS, NP, PE, EtC).
 
 Patches as large as the blocks see a block whole. Patches that divide them work too: a turned block is its turned
-patches in other places. With position embeddings the network still knows places, which is for ciphers that move no block.
+patches in other places. With position embeddings the network still knows places: that is for ciphers that move no
+block.
 """
 
 import numpy as np
@@ -70,7 +71,8 @@ class _OverStates(Invariant):
         super().__init__(conv)
         if self.in_channels not in (1, 3):
             raise IncompatibleModelError(
-                f"the states of a block are known for 1 or 3 channels, got {self.in_channels}; choose embedding 'sorted'"
+                f"the states of a block are known for 1 or 3 channels, got {self.in_channels}; "
+                f"choose embedding 'sorted'"
             )
         moves = torch.from_numpy(state_moves(self.in_channels, self.patch))
         self.register_buffer("moves", moves, persistent=False)
