@@ -199,13 +199,14 @@ def draw(points: list[Point], plain: float, path: Path) -> None:
                 fontsize=7,
                 color=colour,
             )
+        # What can be had at no more than a leak: the accuracy of the best cell that leaks no more.
         corners = [(point.leak(measure), 100 * point.average.top1) for point in best]
-        axis.step([x for x, _ in corners], [y for _, y in corners], where="post", color="tab:blue", linewidth=1)
+        axis.step([x for x, _ in corners], [y for _, y in corners], where="pre", color="tab:blue", linewidth=1)
         axis.axhline(100 * plain, color="black", linewidth=0.6, linestyle=":")
         if measure == "times":
-            axis.set_xscale("log", base=2)
-        left = min(0.0 if measure == "excess" else 0.5, *(leak for _, leak in shown))
-        axis.fill_between([left, aim], 100 * (plain - POINTS), 100 * plain, color="tab:green", alpha=0.15, linewidth=0)
+            axis.set_xscale("symlog", base=2, linthresh=0.5)  # nobody named is 0 times chance
+        axis.margins(x=0.15)
+        axis.fill_between([0, aim], 100 * (plain - POINTS), 100 * plain, color="tab:green", alpha=0.15, linewidth=0)
         axis.set(xlabel=f"{title} (less is more private)", ylabel="top-1 on test images, %")
         axis.set_title(f"{len(shown)} cells; blue: the front; green: the aim", fontsize=9)
     figure.savefig(path, dpi=130, metadata={"Software": None})

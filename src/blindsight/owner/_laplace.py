@@ -64,7 +64,8 @@ def _coins(stream: KeyStream, above: Integers, below: int) -> NDArray[np.bool_]:
         rounds[live] += 1
         k += 1
     # Heads as often as not before the first tails: an even number of them.
-    return rounds % 2 == 0
+    even: NDArray[np.bool_] = rounds % 2 == 0
+    return even
 
 
 def _successes(stream: KeyStream, size: int) -> Integers:
