@@ -23,7 +23,15 @@ from blindsight.owner.transforms import Encrypt
 from blindsight.profile import Profile
 
 KEY = SecretKey(bytes(range(32)))
-EVERY = ["contrast", "level", "noise:epsilon=40,cell=2,pixels=3", "pixelate:cell=2", "quantise:levels=3"]
+EVERY = [
+    "contrast",
+    "crop",
+    "jitter",
+    "level",
+    "noise:epsilon=40,cell=2,pixels=3",
+    "pixelate:cell=2",
+    "quantise:levels=3",
+]
 
 
 def image(seed: int = 0, channels: int = 3) -> np.ndarray:
@@ -85,6 +93,30 @@ def test_pixelate_leaves_means() -> None:
     out = cells(reduced(plain, "pixelate:cell=4"))
     assert np.array_equal(out, np.broadcast_to(out[:, :1, :, :1], out.shape))
     assert np.abs(out[:, 0, :, 0] - cells(plain).mean((1, 3))).max() <= 0.5
+
+
+@pytest.mark.parametrize("text", ["crop:area=0.5", "jitter:strength=1", "noise:epsilon=9"])
+def test_what_is_drawn_is_drawn_for_each_image(text: str) -> None:
+    plain = image()
+    assert not np.array_equal(reduced(plain, text), reduced(plain, text, image_id="b"))
+    with pytest.raises(ParameterError, match=f"'{text.partition(':')[0]}' draws from the image's id"):
+        reduce_image(plain, (text,), 4, KEY, None)
+
+
+def test_a_crop_of_everything_is_the_image_or_its_mirror() -> None:
+    # Nothing smaller than the whole fits; where its shape does not fit either, it is taken as it is.
+    plain = image()
+    out = [reduced(plain, "crop:area=1", image_id=str(k)) for k in range(8)]
+    assert any(np.array_equal(one, plain) for one in out) or any(np.array_equal(one, plain[:, ::-1]) for one in out)
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 999))
+def test_jitter_keeps_the_order_of_brightness(seed: int) -> None:
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    out = reduced(ramp, "jitter:strength=0.8", image_id=str(seed)).ravel().astype(int)
+    assert (np.diff(out) >= 0).all()
+    assert len(set(out)) > 20
 
 
 # --- noise --------------------------------------------------------------------------------------------------------
@@ -153,6 +185,7 @@ def test_text_and_back() -> None:
         ("quantise:levels=1", "a whole number from 2 to 256, got '1'"),
         ("quantise:levels=2.5", "whole"),
         ("pixelate:cell", "cell of reduction"),
+        ("crop:area=1.5", "area of reduction 'crop' is a number from 0.001 to 1"),
     ],
 )
 def test_what_cannot_be(text: str, says: str) -> None:

@@ -68,8 +68,8 @@ def protect(
     reduce: Annotated[
         list[str] | None,
         typer.Option(
-            help="Take this out of the images for good first: level, contrast, quantise:levels=4, pixelate:cell=4, "
-            "noise:epsilon=1,cell=4,pixels=1; may be repeated."
+            help="Take this out of the images for good first: level, contrast, crop, jitter, quantise:levels=4, "
+            "pixelate:cell=4, noise:epsilon=1,cell=4,pixels=1; may be repeated."
         ),
     ] = None,
     opaque_classes: OpaqueClasses = False,

@@ -8,13 +8,20 @@ name people. Reductions take information away, so nobody, the key's holder inclu
 - ``contrast``: each block's samples are spread alike about their mean, so that strong and faint edges look the same.
 - ``quantise``: only so many ``levels`` of brightness are left.
 - ``pixelate``: cells of ``cell`` x ``cell`` pixels take their mean.
+- ``crop``: a random part of the image, of at least ``area`` of it, flipped or not, scaled to its size.
+- ``jitter``: random brightness, contrast and gamma, each up to ``strength``.
 - ``noise``: pixelates, with discrete Laplace noise on the sum of each cell and channel, drawn from the key. To
   whoever does not hold the key the result is ``epsilon``-differentially private for images that differ in up to
   ``pixels`` pixels, by any amount (Fan, "Image Pixelization with Differential Privacy", DBSec 2018). That is local
   privacy of small things in a picture. It is none of the whole picture, unless ``pixels`` is all of them; and every
   further copy of the same picture, a view or another protection, costs its epsilon again.
+
+``crop`` and ``jitter`` draw from the key and the image's id, too. They leave much of a picture for people to see, and
+are made to stand before a cipher with a key an image: what comes through it, statistics of blocks, then says as much of
+the draws as of the person.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +33,8 @@ from numpy.typing import NDArray
 from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.owner._laplace import discrete_laplace
 from blindsight.owner._secret import SecretKey
+from blindsight.owner.keystream import KeyStream
+from blindsight.owner.views import random_crop
 
 __all__ = ["REDUCTIONS", "Reduction", "reduce_image"]
 
@@ -33,11 +42,15 @@ Pixels = NDArray[np.uint8]
 #: Name -> its parameters and their defaults.
 REDUCTIONS: dict[str, dict[str, int | float]] = {
     "contrast": {"spread": 40},
+    "crop": {"area": 0.25},
+    "jitter": {"strength": 0.5},
     "level": {},
     "noise": {"epsilon": 1.0, "cell": 4, "pixels": 1},
     "pixelate": {"cell": 4},
     "quantise": {"levels": 4},
 }
+#: The largest value of a parameter, where it is not a million.
+LIMITS = {"area": 1, "levels": 256, "spread": 128, "strength": 4}
 #: Least standard deviation that ``contrast`` spreads: below it a block is flat, and what is in it noise.
 FLAT = 2.0
 
@@ -86,24 +99,17 @@ class Reduction:
         Args:
             pixels: uint8 (H, W, C), H and W multiples of the block.
             block: side of the blocks that ``level`` and ``contrast`` work on, in pixels.
-            key: what noise is drawn from.
-            image_id: tells one image's noise from another's.
+            key: what noise, crops and jitter are drawn from.
+            image_id: tells one image's draws from another's.
 
         Raises:
-            ParameterError: cells do not tile the image, or noise is asked for and there is no id.
+            ParameterError: cells do not tile the image, or something is to be drawn and there is no id.
         """
         values = dict(self.values)
-        if self.name == "noise":
+        if self.name in ("crop", "jitter", "noise"):
             if not image_id:
-                raise ParameterError("reduction 'noise' draws from the image's id; give image_id")
-            stream = key.stream("reduction", str(self), image_id)
-            # One pixel moves each channel of one cell's sum by 255 at most.
-            scale = Fraction(255 * pixels.shape[2] * int(values["pixels"])) / Fraction(str(values["epsilon"]))
-
-            def noise(count: int) -> NDArray[np.int64]:
-                return discrete_laplace(stream, count, scale.numerator, scale.denominator)
-
-            return _pixelated(pixels, int(values["cell"]), noise)
+                raise ParameterError(f"reduction '{self.name}' draws from the image's id; give image_id")
+            return self._drawn(pixels, values, key.stream("reduction", str(self), image_id))
         if self.name == "pixelate":
             return _pixelated(pixels, int(values["cell"]), lambda count: np.zeros(count, np.int64))
         if self.name == "quantise":
@@ -115,6 +121,21 @@ class Reduction:
         mean, spread = cells.mean((1, 3), keepdims=True), cells.std((1, 3), keepdims=True)
         scaled = mean + (cells - mean) * (float(values["spread"]) / np.maximum(spread, FLAT))
         return _whole(np.rint(scaled), pixels)
+
+    def _drawn(self, pixels: Pixels, values: dict[str, int | float], stream: KeyStream) -> Pixels:
+        if self.name == "crop":
+            return random_crop(pixels, (pixels.shape[0], pixels.shape[1]), stream, values["area"])
+        if self.name == "jitter":
+            gamma, contrast, shift = (values["strength"] * (2 * draw - 1) for draw in stream.uniform(3).tolist())
+            bright = (pixels / 255.0) ** math.exp(gamma)
+            return _whole(np.rint(255 * ((bright - 0.5) * math.exp(contrast) + 0.5 + shift / 2)), pixels)
+        # One pixel moves each channel of one cell's sum by 255 at most.
+        scale = Fraction(255 * pixels.shape[2] * int(values["pixels"])) / Fraction(str(values["epsilon"]))
+
+        def noise(count: int) -> NDArray[np.int64]:
+            return discrete_laplace(stream, count, scale.numerator, scale.denominator)
+
+        return _pixelated(pixels, int(values["cell"]), noise)
 
 
 def reduce_image(
@@ -131,7 +152,7 @@ def _number(name: str, parameter: str, text: str, default: float) -> int | float
         value = float(text) if isinstance(default, float) else int(text)
     except ValueError:
         value = 0
-    limit = 256 if parameter in ("levels", "spread") else 1 << 20
+    limit = LIMITS.get(parameter, 1 << 20)
     least = 2 if parameter == "levels" else 1 if isinstance(default, int) else 1e-3
     if not least <= value <= limit:
         kind = "whole " if isinstance(default, int) else ""
