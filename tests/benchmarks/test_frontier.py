@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench_helpers import result
@@ -59,6 +59,7 @@ def test_the_front_is_what_nothing_else_beats(frontier: ModuleType, files: tuple
     assert [point.name for point in frontier.front(found, "times")] == ["plain/vit", "best/set"]
 
 
+@settings(deadline=None)
 @given(pairs=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), min_size=1, max_size=12))
 def test_every_point_is_on_the_front_or_beaten_by_one_that_is(
     frontier: ModuleType, pairs: list[tuple[int, int]]

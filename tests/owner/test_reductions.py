@@ -60,7 +60,7 @@ def test_an_image_stays_an_image_and_the_input_alone(text: str, channels: int) -
     assert np.array_equal(reduced(plain, text), out)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31), shift=st.integers(-60, 60))
 def test_level_forgets_the_brightness_of_blocks(seed: int, shift: int) -> None:
     plain = (image(seed) // 2 + 64).astype(np.uint8)
@@ -110,7 +110,7 @@ def test_a_crop_of_everything_is_the_image_or_its_mirror() -> None:
     assert any(np.array_equal(one, plain) for one in out) or any(np.array_equal(one, plain[:, ::-1]) for one in out)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 999))
 def test_jitter_keeps_the_order_of_brightness(seed: int) -> None:
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
