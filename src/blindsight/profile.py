@@ -8,7 +8,16 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from blindsight.errors import OutputError, ProfileError, ProfileMismatchError
 
@@ -73,6 +82,7 @@ class Profile(BaseModel):
         layout: ``folder`` (an ImageFolder tree) or ``shards`` (WebDataset tar files).
         key_scope: ``dataset``, ``image`` or ``pool:K``; None where there is no key.
         key_id: public id of the key; None where there is no key.
+        reductions: what the owner took out of the images before encryption, for good, in order, such as ``level``.
         views: protected copies per training image (augmented before encryption); 1 is none besides the image itself.
         classes: class ids in index order: a label is a position in this list. Empty for unlabelled images.
         opaque_classes: True where class ids are keyed hashes that only the owner can turn into names.
@@ -93,6 +103,7 @@ class Profile(BaseModel):
     layout: Literal["folder", "shards"] = "folder"
     key_scope: Annotated[str, Field(pattern=r"^(dataset|image|pool:[1-9][0-9]{0,8})$")] | None = None
     key_id: Annotated[str, Field(pattern=r"^bsk1-[a-z2-7]{16}$")] | None = None
+    reductions: tuple[str, ...] = ()
     views: Positive = 1
     classes: tuple[str, ...] = ()
     opaque_classes: bool = False
@@ -113,6 +124,14 @@ class Profile(BaseModel):
         if self.kind == "plain" and (self.scheme or self.key_id):
             raise ValueError("a plain profile has no scheme and no key id")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_came_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Profiles that use no reductions stay as they were, byte for byte.
+        values: dict[str, Any] = handler(self)
+        if not self.reductions:
+            values.pop("reductions", None)
+        return values
 
     def to_json(self) -> str:
         """Canonical text: sorted keys, two-space indent, one newline at the end."""
@@ -167,8 +186,8 @@ class Profile(BaseModel):
     def require_same_protection(self, other: "Profile", mine: str, theirs: str) -> None:
         """Refuses to mix data or models of different protections.
 
-        Compares what a model sees: kind, scheme, parameters, block size, channels, key and its scope. Codec, fit,
-        views and classes may differ (classes are matched by id elsewhere).
+        Compares what a model sees: kind, scheme, parameters, block size, channels, reductions, key and its scope.
+        Codec, fit, views and classes may differ (classes are matched by id elsewhere).
 
         Args:
             other: the profile to compare with.
@@ -178,7 +197,7 @@ class Profile(BaseModel):
         Raises:
             ProfileMismatchError: naming the first difference.
         """
-        for name in ("kind", "scheme", "parameters", "block_size", "channels", "key_id", "key_scope"):
+        for name in ("kind", "scheme", "parameters", "block_size", "channels", "reductions", "key_id", "key_scope"):
             a, b = getattr(self, name), getattr(other, name)
             if a != b:
                 raise ProfileMismatchError(
@@ -197,6 +216,8 @@ class Profile(BaseModel):
         if self.block_size:
             parts.append(f"blocks of {self.block_size}")
         parts += [f"{size} {'RGB' if self.channels == 3 else 'grayscale'}", codec]
+        if self.reductions:
+            parts.append(f"reduced by {' '.join(self.reductions)}")
         if self.key_id:
             parts.append(f"key {self.key_id}, scope {self.key_scope}")
         return ", ".join(parts)

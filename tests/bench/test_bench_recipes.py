@@ -15,7 +15,8 @@ GAPS = ["etc-gap", "etc-gap-64"]
 
 
 def test_there_is_a_recipe_for_each_comparison() -> None:
-    assert recipe_names() == [*GAPS, "paper1-caltech101", "paper1-cifar10", "paper1-imagenette", "paper2-faces"]
+    papers = ["paper1-caltech101", "paper1-cifar10", "paper1-imagenette", "paper2-faces"]
+    assert recipe_names() == [*GAPS, "frontier", *papers]
 
 
 @pytest.mark.parametrize(("name", "scale"), CASES)

@@ -70,6 +70,11 @@ def test_protect_with_every_option(run):
     assert not Path("out.owner").exists()
 
 
+def test_what_is_taken_out_stands_in_the_profile(run):
+    run("protect photos out --key owner.key --block-size 4 --reduce level --reduce noise:epsilon=8,cell=2")
+    assert Profile.of_folder(Path("out")).reductions == ("level", "noise:epsilon=8,cell=2,pixels=1")
+
+
 @pytest.mark.parametrize(
     ("options", "codec"),
     [

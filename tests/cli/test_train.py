@@ -90,6 +90,13 @@ def test_a_named_recipe_and_options_that_win(data: Path, tmp_path: Path, call: C
     assert (stored["mean"], stored["std"], stored["input_size"]) == ([0.0] * 3, [0.5] * 3, [3, 32, 32])
 
 
+def test_re_encryption_is_refused_where_nothing_is_encrypted(
+    data: Path, tmp_path: Path, call: Callable[..., str]
+) -> None:
+    with pytest.raises(ParameterError, match="reencrypt 'etc' is for enciphered images"):
+        call("train", data, "--out", tmp_path / "r", "--reencrypt", "etc", "--img-size", 32)
+
+
 def test_unknown_recipes_are_told_the_names(data: Path, tmp_path: Path, call: Callable[..., str]) -> None:
     with pytest.raises(ParameterError, match=r"no recipe 'pbm', neither a file nor one of: pbm-densenet121, .*pbm-vgg"):
         call("train", data, "--out", tmp_path / "r", "--recipe", "pbm")

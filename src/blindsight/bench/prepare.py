@@ -5,7 +5,8 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blindsight.bench.data import BenchData, read_pixels
@@ -20,7 +21,7 @@ from blindsight.owner.mixing import MixOptions, mix
 from blindsight.owner.options import class_ids
 from blindsight.owner.protect import ProtectOptions, protect
 from blindsight.owner.soft_labels import Teacher, write_soft_labels
-from blindsight.owner.sources import Item
+from blindsight.owner.sources import Item, Source, open_source
 from blindsight.owner.views import augmented_view
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
 
@@ -77,6 +78,10 @@ def prepare(
     key = bench_key(seed, work)
     if images.soft_labels and not images.scheme:
         raise ParameterError(f"soft_labels are for images with a scheme; these are {images.kind}: leave them out there")
+    if not images.scheme and (images.reductions or images.gray):
+        raise ParameterError(
+            f"reductions and gray are for images with a scheme; these are {images.kind}: leave them out"
+        )
 
     def make(what: Images, write: Callable[[Path, bool], object]) -> Path:
         out = work / "images" / _folder_name(what, data, seed, teacher)
@@ -98,6 +103,22 @@ def prepare(
         recipe = images.augment
         return make(images, lambda out, begun: _all_read(augment(made, out, recipe, resume=begun).rejects))
 
+    def mixed(what: Images) -> Path:
+        assert what.mix is not None
+        mixing = MixOptions(
+            method=what.mix.method,
+            block=what.mix.block,
+            sources=what.mix.sources,
+            probability=what.mix.probability,
+            partners=what.mix.partners,
+            size=size,
+            codec=what.codec,
+        )
+        return make(what, lambda out, begun: _all_read(mix(data.source, out, key, mixing, resume=begun).rejects))
+
+    def make_protected(what: Images, source: Source, options: ProtectOptions) -> Path:
+        return make(what, lambda out, begun: _all_read(protect(source, out, key, options, resume=begun).rejects))
+
     size = (images.size, images.size) if images.size else None
     if images.kind == "plain":
         return Folders(augmented(plain(images.views)), plain(images.views), key)
@@ -107,28 +128,27 @@ def prepare(
             parameters=images.parameters,
             block_size=images.block,
             key_scope=images.key_scope,
+            reductions=images.reductions,
+            channels=1 if images.gray else 3,
             codec=images.codec,
             allow_lossy=images.allow_lossy,
             size=size,
             views=images.views,
         )
-        made = make(images, lambda out, begun: _all_read(protect(data.source, out, key, options, resume=begun).rejects))
+        source, test = data.source, None
+        if images.mix:
+            # The published training images are mixed before they are encrypted; what is asked about cannot be.
+            source = open_source(mixed(Images(mix=images.mix, size=images.size)), mixed=True)
+            alone = images.model_copy(update={"mix": None, "views": 1})
+            asked = copy(data.source)
+            asked.items = [item for item in asked.items if item.split == "test"]
+            test = make_protected(alone, asked, replace(options, views=1))
+        made = make_protected(images, source, options)
         if images.soft_labels and teacher and not (made / LABELS_NAME).exists():
             say(f"labels: {images.soft_labels.teacher} is asked")
             _teach(made, key, teacher, images.soft_labels)
-        return Folders(made, made, key)
-    assert images.mix is not None
-    mixing = MixOptions(
-        method=images.mix.method,
-        block=images.mix.block,
-        sources=images.mix.sources,
-        probability=images.mix.probability,
-        partners=images.mix.partners,
-        size=size,
-        codec=images.codec,
-    )
-    once = images.model_copy(update={"augment": None})
-    made = make(once, lambda out, begun: _all_read(mix(data.source, out, key, mixing, resume=begun).rejects))
+        return Folders(made, test or made, key)
+    made = mixed(images.model_copy(update={"augment": None}))
     return Folders(augmented(made), plain(), key)
 
 

@@ -92,7 +92,9 @@ class Images(_Strict):
         parameters: of the scheme.
         block: side of its blocks in pixels.
         key_scope: ``dataset``, ``image`` or ``pool:K``.
-        mix: mixing instead of a cipher; tests are then on plain images.
+        reductions: what is taken out before the cipher, see :mod:`blindsight.owner.reductions`.
+        gray: without colour, under a cipher.
+        mix: mixing instead of a cipher, and then tests are on plain images; or, of the training images, before it.
         augment: recipe of :mod:`blindsight.owner.augmentation`, applied to the mixed or plain training images.
         codec: ``png``, or ``jpeg QUALITY SUBSAMPLING``.
         allow_lossy: JPEG where it damages what can be revealed, as with 4x4 blocks.
@@ -106,6 +108,8 @@ class Images(_Strict):
     parameters: dict[str, Scalar] = Field(default_factory=dict)
     block: Positive = 16
     key_scope: Annotated[str, Field(pattern=r"^(dataset|image|pool:[1-9][0-9]{0,8})$")] = "dataset"
+    reductions: tuple[str, ...] = ()
+    gray: bool = False
     mix: Mix | None = None
     augment: str | None = None
     codec: Annotated[Codec, BeforeValidator(_codec)] = Codec()
@@ -117,9 +121,8 @@ class Images(_Strict):
 
     def facts(self) -> dict[str, Any]:
         """All that the images depend on, JSON. What came later and is off is left out: digests stay as they were."""
-        return self.model_dump(
-            mode="json", exclude={"published"} | ({"soft_labels"} if not self.soft_labels else set())
-        )
+        late = {name for name in ("soft_labels", "reductions", "gray") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude={"published"} | late)
 
     def over(self, *patches: Self) -> Self:
         """These, with the fields that the patches state."""
@@ -137,8 +140,13 @@ class Images(_Strict):
             parts = [self.scheme, f"{self.block}x{self.block}"]
             parts += [f"{k}={v}" for k, v in sorted(self.parameters.items())]
             parts += [f"key per {self.key_scope}"] if self.key_scope != "dataset" else []
+            parts += list(self.reductions) + (["gray"] if self.gray else [])
         if self.mix:
-            parts = [self.mix.method] + (["{}x{}".format(*self.mix.block)] if self.mix.method == "pbm" else [])
+            parts = (
+                (parts if self.scheme else [])
+                + [self.mix.method]
+                + (["{}x{}".format(*self.mix.block)] if self.mix.method == "pbm" else [])
+            )
         parts += [f"augmented ({self.augment})"] if self.augment else []
         if not self.codec.lossless:
             parts.append(f"JPEG Q{self.codec.quality} {self.codec.subsampling}")

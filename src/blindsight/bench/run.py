@@ -281,7 +281,7 @@ class Runner:
     def _run(self, job: Job) -> Path:
         """The run folder; another one for other images or another training, so that no old model is taken for new."""
         train = {name: value for name, value in self._train(job).public().items() if name not in INCIDENTAL}
-        for late in ("sam", "compile"):
+        for late in ("sam", "compile", "reencrypt"):
             if not train[late]:
                 del train[late]  # came later: folders of trainings without it keep their names
         facts = [job.cell.images.facts(), train]

@@ -109,7 +109,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Finish a run that was in
 
 
 def source_and_out(
-    photos: str | None, out: Path | None, data: str | None, root: Path | None, download: bool
+    photos: str | None, out: Path | None, data: str | None, root: Path | None, download: bool, *, mixed: bool = False
 ) -> "tuple[Source, Path]":
     """PHOTOS OUT, or --data NAME OUT: the source, opened, and the output folder."""
     from blindsight.owner.sources import open_source
@@ -118,7 +118,7 @@ def source_and_out(
         photos, out = None, Path(photos)
     if (photos is None) == (data is None) or out is None:
         raise typer.BadParameter("give PHOTOS OUT, or --data NAME OUT")
-    return open_source(photos or str(data), root=root, download=download), out
+    return open_source(photos or str(data), root=root, download=download, mixed=mixed), out
 
 
 def choose_shard_size(shard_size: int | None, layout: str) -> int:

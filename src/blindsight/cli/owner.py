@@ -65,6 +65,13 @@ def protect(
     key_scope: Annotated[
         str, typer.Option(help="Which images share a key: dataset (all), image (none), pool:K (a K-th each).")
     ] = "dataset",
+    reduce: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Take this out of the images for good first: level, contrast, crop, jitter, quantise:levels=4, "
+            "pixelate:cell=4, noise:epsilon=1,cell=4,pixels=1; may be repeated."
+        ),
+    ] = None,
     opaque_classes: OpaqueClasses = False,
     views: Annotated[
         int,
@@ -93,7 +100,7 @@ def protect(
     from blindsight.owner.protect import ProtectOptions
     from blindsight.owner.protect import protect as run
 
-    source, out = source_and_out(photos, out, data, data_root, download)
+    source, out = source_and_out(photos, out, data, data_root, download, mixed=True)
     options = ProtectOptions(
         scheme=scheme,
         block_size=block_size,
@@ -104,6 +111,7 @@ def protect(
         background=background,
         codec=codec_of(image_format, quality, subsampling, gray),
         key_scope=key_scope,
+        reductions=tuple(reduce or ()),
         opaque_classes=opaque_classes,
         views=views,
         allow_lossy=allow_lossy,

@@ -86,6 +86,15 @@ def train(
     reprob: Annotated[
         float | None, _o("Part of images to erase whole blocks from. \\[default: 0]", AUGMENTATION)
     ] = None,
+    reencrypt: Annotated[
+        str | None,
+        _o(
+            "Encrypt every image once more in every step, by random permutations of this scheme, such as etc. "
+            "\\[default: off]",
+            AUGMENTATION,
+            metavar="SCHEME",
+        ),
+    ] = None,
     precision: Annotated[str | None, _o("32-true, bf16-mixed, 16-mixed or auto. \\[default: auto]", MACHINE)] = None,
     compile: Annotated[
         bool | None, _o("Compile the network first: minutes, for long trainings.", MACHINE, "--compile")

@@ -16,6 +16,7 @@ from torch.compiler import is_exporting
 
 from blindsight.errors import IncompatibleModelError, UnknownNameError
 from blindsight.nets._matrices import MAX_POSITIONS, depthwise
+from blindsight.nets.invariant import INVARIANT
 from blindsight.nets.position_aware import EMBEDDINGS, no_decay_names, position_aware
 
 __all__ = [
@@ -45,7 +46,8 @@ class ConvMixer(timm_convmixer.ConvMixer):
         kernel_size: of the depthwise convolutions.
         patch_size: side of the patches in pixels.
         img_size: (H, W) in pixels; needed where the embedding knows positions.
-        embedding: how patches are read, see :mod:`blindsight.nets.position_aware`.
+        embedding: how patches are read, see :mod:`blindsight.nets.position_aware` and
+            :mod:`blindsight.nets.invariant`.
         embedding_rank: of ``low_rank``.
         embedding_temperature: of ``states``.
         kwargs: those of timm's ConvMixer.
@@ -70,8 +72,8 @@ class ConvMixer(timm_convmixer.ConvMixer):
         super().__init__(dim, depth, kernel_size, patch_size=patch_size, **kwargs)
         if embedding == "tied":
             return
-        if embedding not in EMBEDDINGS:
-            raise UnknownNameError.of("embedding", embedding, list(EMBEDDINGS))
+        if embedding not in (*EMBEDDINGS, *INVARIANT):
+            raise UnknownNameError.of("embedding", embedding, [*EMBEDDINGS, *INVARIANT])
         if img_size is None or any(side % patch_size for side in img_size):
             raise IncompatibleModelError(
                 f"embedding '{embedding}' knows positions: it needs the images' size, which patches of "

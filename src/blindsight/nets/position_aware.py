@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blindsight.algebra.states import COLOR_ORDERS, orient
 from blindsight.errors import IncompatibleModelError, ParameterError, UnknownNameError
+from blindsight.nets._blocks import bias_of, state_moves
+from blindsight.nets.invariant import INVARIANT, invariant
 
 __all__ = [
     "EMBEDDINGS",
@@ -87,7 +88,7 @@ class PerPositionEmbedding(PositionAware):
         positions = grid[0] * grid[1]
         # "weight" would be taken for a convolution's by those who adapt weights to another patch size.
         self.weights = nn.Parameter(conv.weight.detach().flatten(1).repeat(positions, 1, 1))
-        self.bias = nn.Parameter(_bias_of(conv).repeat(positions, 1))
+        self.bias = nn.Parameter(bias_of(conv).repeat(positions, 1))
 
     def embed(self, patches: Tensor) -> Tensor:
         product = torch.bmm(patches, self.weights.transpose(1, 2))
@@ -117,7 +118,7 @@ class LowRankEmbedding(PositionAware):
                 f"got {rank}"
             )
         self.weight = nn.Parameter(conv.weight.detach().clone())
-        self.bias = nn.Parameter(_bias_of(conv))
+        self.bias = nn.Parameter(bias_of(conv))
         self.up = nn.Parameter(torch.zeros(positions, self.out_channels, rank))
         self.down = nn.Parameter(torch.randn(positions, rank, samples) * samples**-0.5)
 
@@ -159,8 +160,8 @@ class StatesEmbedding(PositionAware):
             )
         self.temperature = float(temperature)
         self.weight = nn.Parameter(conv.weight.detach().clone())
-        self.bias = nn.Parameter(_bias_of(conv))
-        moves = _moves(self.in_channels, self.patch)
+        self.bias = nn.Parameter(bias_of(conv))
+        moves = state_moves(self.in_channels, self.patch)
         self.register_buffer("index", torch.from_numpy(moves), persistent=False)
         self.logits = nn.Parameter(torch.randn(grid[0] * grid[1], 2 * len(moves)) * (START * self.temperature))
 
@@ -224,11 +225,11 @@ def likely_states(model: nn.Module) -> LikelyStates:
 def position_aware(
     conv: nn.Conv2d, kind: str, grid: tuple[int, int], *, rank: int = 8, temperature: float = 0.02
 ) -> nn.Module:
-    """An embedding of a kind, begun from a tied one; ``tied`` is the convolution itself.
+    """An embedding of a kind, begun from a tied one; ``tied`` is the convolution itself. Makes the invariant kinds too.
 
     Args:
         conv: kernel and stride P, no padding.
-        kind: one of :data:`EMBEDDINGS`.
+        kind: one of :data:`EMBEDDINGS` or of :data:`~blindsight.nets.invariant.INVARIANT`.
         grid: (rows, columns) of patches.
         rank: of ``low_rank``.
         temperature: of ``states``.
@@ -246,21 +247,11 @@ def position_aware(
         return LowRankEmbedding(conv, grid, rank)
     if kind == "states":
         return StatesEmbedding(conv, grid, temperature)
-    raise UnknownNameError.of("embedding", kind, list(EMBEDDINGS))
+    if kind in INVARIANT:
+        return invariant(conv, kind)
+    raise UnknownNameError.of("embedding", kind, [*EMBEDDINGS, *INVARIANT])
 
 
 def no_decay_names(model: nn.Module) -> set[str]:
     """Names of the parameters that decay would spoil: logits, which it would draw to "no state preferred"."""
     return {f"{name}.logits" for name, module in model.named_modules() if isinstance(module, StatesEmbedding)}
-
-
-def _bias_of(conv: nn.Conv2d) -> Tensor:
-    return torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().clone()
-
-
-def _moves(channels: int, side: int) -> NDArray[np.int64]:
-    """Where sample j of a patch comes from in each unsigned state: (48 or 8, K), ordered (channel, row, column)."""
-    places = np.arange(channels * side * side).reshape(channels, side, side).transpose(1, 2, 0)
-    orders = COLOR_ORDERS if channels == 3 else np.zeros((1, 1), np.uint8)
-    moved = [orient(places, code)[..., order] for code in range(8) for order in orders]
-    return np.stack([state.transpose(2, 0, 1).reshape(-1) for state in moved])

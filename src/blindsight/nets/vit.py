@@ -68,7 +68,8 @@ class SmallViT(VisionTransformer):
     """timm's ``VisionTransformer`` with larger position embeddings to begin with.
 
     Args:
-        embedding: how patches are read, see :mod:`blindsight.nets.position_aware`.
+        embedding: how patches are read, see :mod:`blindsight.nets.position_aware` and
+            :mod:`blindsight.nets.invariant`.
         embedding_rank: of ``low_rank``.
         embedding_temperature: of ``states``.
         kwargs: those of timm's.

@@ -10,6 +10,7 @@ from blindsight.labels import LABELS_NAME
 from blindsight.owner.ciphers import create_cipher
 from blindsight.owner.ids import class_id
 from blindsight.owner.keys import SecretKey
+from blindsight.owner.reductions import Reduction
 from blindsight.owner.sources._base import SPLITS
 from blindsight.profile import PROFILE_NAME, Codec, Profile, Scalar
 
@@ -54,6 +55,7 @@ class ProtectOptions(OutputOptions):
         block_size: side M of the blocks in pixels; None for the scheme's own.
         parameters: the scheme's own parameters.
         key_scope: ``dataset``, ``image`` or ``pool:K``.
+        reductions: what to take out of the images first, see :mod:`blindsight.owner.reductions`.
         views: protected copies of each training image; from the second on they are augmented before encryption.
         allow_lossy: allow JPEG where it damages what can be revealed.
     """
@@ -62,6 +64,7 @@ class ProtectOptions(OutputOptions):
     block_size: int | None = None
     parameters: dict[str, Scalar] = field(default_factory=dict)
     key_scope: str = "dataset"
+    reductions: tuple[str, ...] = ()
     views: int = 1
     allow_lossy: bool = False
 
@@ -82,7 +85,7 @@ def build_profile(
 
     Raises:
         ParameterError: an option that cannot work, alone or with the others.
-        UnknownNameError: no such scheme.
+        UnknownNameError: no such scheme or reduction.
     """
     cipher = create_cipher(options.scheme, options.block_size, options.channels, **options.parameters)
     block_size = cipher.block_size
@@ -99,6 +102,7 @@ def build_profile(
         raise ParameterError(f"views must be at least 1, got {options.views}")
     if not re.fullmatch(r"dataset|image|pool:[1-9][0-9]{0,8}", options.key_scope):
         raise ParameterError(f"key scope must be dataset, image or pool:K (such as pool:8), got {options.key_scope!r}")
+    reductions = tuple(str(Reduction.parse(text)) for text in options.reductions)
     names = class_ids(key, class_names, options.opaque_classes)
     size = options.size
     if size is None and uniform_size and not any(side % block_size for side in uniform_size):
@@ -113,6 +117,7 @@ def build_profile(
         block_size=block_size,
         key_scope=options.key_scope,
         key_id=key.id,
+        reductions=reductions,
         views=options.views,
     )
 

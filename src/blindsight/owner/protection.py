@@ -11,6 +11,7 @@ from blindsight.algebra import SignedPermutation
 from blindsight.errors import ParameterError, ProfileError, WrongKeyError
 from blindsight.owner.ciphers import create_cipher
 from blindsight.owner.keys import SecretKey
+from blindsight.owner.reductions import reduce_image
 from blindsight.profile import Profile
 
 __all__ = ["Protection"]
@@ -80,7 +81,7 @@ class Protection:
         return table
 
     def encrypt(self, pixels: NDArray[np.uint8], image_id: str | None = None) -> NDArray[np.uint8]:
-        """Protects one image.
+        """Protects one image: reduces it as the profile says, then encrypts.
 
         Args:
             pixels: uint8 (H, W, C), H and W multiples of the block size, C the profile's channels.
@@ -90,17 +91,20 @@ class Protection:
             uint8 (H, W, C).
 
         Raises:
-            ParameterError: another dtype or shape, or the scope needs an id.
+            ParameterError: another dtype or shape, or the scope or a reduction needs an id.
         """
-        return self._apply(pixels, image_id, inverse=False)
+        _check_image(pixels)
+        block = self.profile.block_size
+        assert block is not None  # __init__ refuses a profile without
+        reduced = reduce_image(pixels, self.profile.reductions, block, self._key, image_id)
+        return self._apply(reduced, image_id, inverse=False)
 
     def decrypt(self, pixels: NDArray[np.uint8], image_id: str | None = None) -> NDArray[np.uint8]:
-        """The exact inverse of :meth:`encrypt`; same arguments, same errors."""
+        """Undoes the encryption exactly, and no reduction; arguments and errors as for :meth:`encrypt`."""
         return self._apply(pixels, image_id, inverse=True)
 
     def _apply(self, pixels: NDArray[np.uint8], image_id: str | None, inverse: bool) -> NDArray[np.uint8]:
-        if pixels.ndim != 3:
-            raise ParameterError(f"an image has shape (H, W, C), got {pixels.shape}")
+        _check_image(pixels)
         table = self.permutation(pixels.shape[0], pixels.shape[1], image_id, inverse=inverse)
         result = table.apply(pixels)
         assert isinstance(result, np.ndarray)  # arrays in, arrays out
@@ -126,3 +130,8 @@ class Protection:
             "a Protection holds a secret key and is never pickled or copied; share the object itself, "
             "or give another process the profile and a KeyReference, which names the key's file"
         )
+
+
+def _check_image(pixels: NDArray[np.uint8]) -> None:
+    if pixels.ndim != 3:
+        raise ParameterError(f"an image has shape (H, W, C), got {pixels.shape}")

@@ -41,6 +41,11 @@ class _KeyedTransform(v2.Transform):  # type: ignore[misc]  # torchvision has no
                 f"a transform does not know image ids, which key scope '{profile.key_scope}' needs; "
                 f"use key scope 'dataset', or the command blindsight protect"
             )
+        if profile.reductions:
+            raise ParameterError(
+                f"a transform only encrypts, and the profile's images were reduced by {' '.join(profile.reductions)} "
+                f"first; use the command blindsight protect --reduce"
+            )
         self.profile = profile
         self._reference = key if isinstance(key, KeyReference) else None
         self._loaded: Protection | None = Protection(profile, key.load() if isinstance(key, KeyReference) else key)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blindsight.owner.keys import SecretKey
+from blindsight.owner.keystream import KeyStream
 
-__all__ = ["augmented_view"]
+__all__ = ["augmented_view", "random_crop"]
 
 SCALE = (0.25, 1.0)
 RATIO = (3 / 4, 4 / 3)
@@ -35,11 +36,18 @@ def augmented_view(
     Returns:
         uint8 (height, width, C).
     """
+    return random_crop(pixels, size, key.stream("views", "crop-flip", image_id), SCALE[0])
+
+
+def random_crop(
+    pixels: NDArray[np.uint8], size: tuple[int, int], stream: KeyStream, smallest: float
+) -> NDArray[np.uint8]:
+    """As :func:`augmented_view`, of at least a share ``smallest`` of the area, by 41 draws of a stream."""
     height, width, channels = pixels.shape
-    draws = key.stream("views", "crop-flip", image_id).uniform(4 * TRIES + 1)
+    draws = stream.uniform(4 * TRIES + 1)
     box = (0, 0, width, height)
     for area, shape, left, top in draws[1:].reshape(TRIES, 4):
-        target = height * width * (SCALE[0] + area * (SCALE[1] - SCALE[0]))
+        target = height * width * (smallest + area * (SCALE[1] - smallest))
         ratio = math.exp(math.log(RATIO[0]) + shape * (math.log(RATIO[1]) - math.log(RATIO[0])))
         w, h = round(math.sqrt(target * ratio)), round(math.sqrt(target / ratio))
         if 0 < w <= width and 0 < h <= height:

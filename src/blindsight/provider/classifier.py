@@ -16,12 +16,15 @@ from blindsight.errors import BlindsightError, UnknownNameError
 from blindsight.nets.regularisation import regularisation
 from blindsight.provider import augment
 from blindsight.provider.recipe import TrainConfig
+from blindsight.provider.reencrypt import Reencryption
 from blindsight.provider.sharpness import sharp_closure
 
 __all__ = ["Classifier", "normalise", "schedule_factor", "wants_channels_last"]
 
 # How often the loss is looked at; on a GPU each look waits for the device.
 CHECK_EVERY = 20
+# Tells the draws of re-encryption from those of the other augmentations of the step.
+REENCRYPTION = 1
 
 
 def normalise(images: Tensor, mean: float = 0.5, std: float = 0.5) -> Tensor:
@@ -87,15 +90,25 @@ class Classifier(pl.LightningModule):
         num_classes: of the network.
         block: side of the encrypted blocks, which CutMix and erasing keep whole; 1 for plain images.
         total_steps: optimiser steps of the whole training.
+        reencryption: what training images go through in every step, anew; None is nothing.
     """
 
-    def __init__(self, model: nn.Module, config: TrainConfig, num_classes: int, block: int, total_steps: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainConfig,
+        num_classes: int,
+        block: int,
+        total_steps: int,
+        reencryption: Reencryption | None = None,
+    ) -> None:
         super().__init__()
         self.config, self.num_classes, self.block, self.total_steps = config, num_classes, block, total_steps
         last = wants_channels_last(model) if config.channels_last is None else config.channels_last
         self.layout = torch.channels_last if last else torch.contiguous_format
         self.model = model.to(memory_format=self.layout)
         self.ema = ModelEmaV3(self.model, decay=config.ema, use_warmup=True) if config.ema else None
+        self.reencryption = reencryption
         self.validation: dict[str, float] = {}
         self._sums: Tensor | None = None
         self._losses: Tensor | None = None
@@ -141,6 +154,10 @@ class Classifier(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
+        if self.reencryption is not None:
+            # A stream of its own, so that the other augmentations draw as they would without it.
+            drawn = np.random.default_rng([self.config.seed, self.global_step, self.global_rank, REENCRYPTION])
+            images = self.reencryption(images, drawn)
         images, partner, lam = self._augmented(self._prepared(images))
         logits = self.model(images)
         loss = self._loss(logits, labels)

@@ -54,6 +54,8 @@ class TrainConfig(BaseModel):
         cutmix: alpha of CutMix on the block grid; 0 is off. With both, each batch takes one of them by a coin.
         mix_prob: the part of batches that mixup or CutMix is applied to.
         reprob: the part of images of which whole blocks are erased.
+        reencrypt: the scheme by whose random permutations every training image is encrypted once more in every step,
+            see :mod:`blindsight.provider.reencrypt`; None is off.
         ema: decay of the moving average of the weights, which is then what is evaluated and kept; 0 is off.
         precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, or ``auto``: bfloat16 where the GPU or CPU has
             units for it (on a CPU, AMX or AVX-512 BF16), else 32 bit.
@@ -99,6 +101,7 @@ class TrainConfig(BaseModel):
     cutmix: NonNegative = 0.0
     mix_prob: Probability = 1.0
     reprob: Probability = 0.0
+    reencrypt: str | None = None
     ema: Fraction = 0.0
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     compile: bool = False

@@ -24,6 +24,7 @@ from blindsight.provider.data import ProtectedDataModule
 from blindsight.provider.folders import DataFolder
 from blindsight.provider.progress import TrainingProgress
 from blindsight.provider.recipe import TrainConfig
+from blindsight.provider.reencrypt import Reencryption
 
 __all__ = ["RECIPE_NAME", "TrainConfig", "train"]
 
@@ -104,6 +105,7 @@ def train(
         mean=config.mean,
         std=config.std,
     )
+    reencryption = Reencryption(config.reencrypt, profile) if config.reencrypt else None
     fingerprint = module.fingerprint() if first else ""
     if first:
         prepare(out, config, profile, fingerprint, resume)
@@ -117,7 +119,7 @@ def train(
         for caution in cautions:
             progress.note(f"warning: {caution}")
         progress.note(_headline(config, profile, module, network))
-    result = _fit(out, config, module, network, resume, progress)
+    result = _fit(out, config, module, network, reencryption, resume, progress)
     if not first:
         return result
     summary = {
@@ -171,6 +173,7 @@ def _fit(
     config: TrainConfig,
     module: ProtectedDataModule,
     network: torch.nn.Module,
+    reencryption: Reencryption | None,
     resume: bool,
     progress: TrainingProgress | None,
 ) -> dict[str, Any]:
@@ -182,7 +185,7 @@ def _fit(
     precision = choose_precision(config, network, module.size)
     if precision == "bf16-mixed" and not on_gpu(config):
         use_plain_attention(network)
-    classifier = Classifier(network, config, len(profile.classes), block, steps * config.epochs)
+    classifier = Classifier(network, config, len(profile.classes), block, steps * config.epochs, reencryption)
     if config.compile:
         classifier.model.compile()  # in place: names and files of the weights stay
     log, keeper = EpochLog(out, progress), Keeper(out / CHECKPOINTS)

@@ -15,9 +15,12 @@ import pytest
 from mixing_helpers import blocks_of, noise_set, photo_tree
 
 from blindsight.errors import CorruptDataError, OutputError, ParameterError, ProfileError, WrongKeyError
+from blindsight.images import read_image
 from blindsight.labels import read_labels
 from blindsight.owner.index import Index
 from blindsight.owner.mixing import MixOptions, mix, open_mixer, run
+from blindsight.owner.protect import ProtectOptions, protect
+from blindsight.owner.reveal import reveal
 from blindsight.owner.sources import open_source
 from blindsight.profile import Codec, Profile
 from protect_helpers import KEY, OTHER, pixels_of, refused, result, tree, write_image
@@ -297,6 +300,30 @@ def test_what_is_mixed_already_is_refused(photos, tmp_path, part):
     mix(open_source(photos), tmp_path / "mixed", KEY, SMALL)
     text = refused(ParameterError, open_source, tmp_path / "mixed" / part)
     assert "are protected already (pbm, 16x24 RGB, png); give the plain ones" in text
+
+
+@pytest.mark.parametrize("part", ["", "train"])
+def test_what_is_mixed_can_be_encrypted_besides(photos, tmp_path, part):
+    mix(open_source(photos), tmp_path / "mixed", KEY, SMALL)
+    source = open_source(tmp_path / "mixed" / part, mixed=True)
+    report = protect(source, tmp_path / "out", KEY, ProtectOptions(block_size=8, key_scope="image"))
+    assert report.rejects == []
+    assert report.images == sum(1 for _ in (tmp_path / "mixed").rglob("*.png"))
+    reveal(tmp_path / "out", tmp_path / "back", KEY, originals=tmp_path / "mixed" / part)
+    mixed, back = (
+        sorted(read_image(path, channels=3).tobytes() for path in (tmp_path / name).rglob("*.png"))
+        for name in ("mixed", "back")
+    )
+    assert back == mixed
+
+
+def test_what_is_encrypted_or_has_soft_labels_cannot(photos, tmp_path):
+    protect(open_source(photos), tmp_path / "out", KEY, ProtectOptions(block_size=8))
+    assert "are protected already" in refused(ParameterError, open_source, tmp_path / "out", mixed=True)
+    options = MixOptions(method="mixup", partners="any", size=(16, 24))
+    mix(open_source(photos), tmp_path / "soft", KEY, options)
+    text = refused(ParameterError, open_source, tmp_path / "soft", mixed=True)
+    assert "(labels.csv), which protect cannot carry over" in text
 
 
 def test_a_set_without_classes_is_refused(tmp_path):
