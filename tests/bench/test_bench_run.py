@@ -183,6 +183,19 @@ def test_a_changed_recipe_is_refused_not_mixed_in(done) -> None:
     assert len(runner.run(jobs).done) == 5
 
 
+def test_a_result_of_an_earlier_version_is_done(done, tmp_path: Path) -> None:
+    """It lacks the fields that came later, which were off."""
+    work = tmp_path / "work"
+    shutil.copytree(done[0], work)
+    for path in (work / "results").rglob("*.json"):
+        stored = json.loads(path.read_bytes())
+        for late in ("gray", "reductions", "soft_labels"):
+            del stored["images"][late]
+        path.write_text(json.dumps(stored))
+    runner, jobs = runner_of(work)
+    assert all(runner.finished(job) is not None for job in jobs)
+
+
 def test_a_work_folder_is_for_one_recipe_and_data_set(done) -> None:
     work, _, _ = done
     with pytest.raises(OutputError, match=r"was begun with data .* choose another folder with --out"):

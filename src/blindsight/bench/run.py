@@ -14,7 +14,7 @@ from typing import Any
 from blindsight.bench.cells import Job, cells_of, why_not
 from blindsight.bench.data import BenchData
 from blindsight.bench.prepare import Folders, prepare
-from blindsight.bench.recipe import Recipe, Scale
+from blindsight.bench.recipe import Images, Recipe, Scale
 from blindsight.bench.results import RESULTS, Result, read_result
 from blindsight.bench.wrong_keys import top1_under_wrong_keys
 from blindsight.errors import BlindsightError, OutputError, ParameterError
@@ -159,8 +159,12 @@ class Runner:
                 f"remove {path.relative_to(self.work)}, or choose another folder with --out"
             )
         for what, then, now in (
-            ("images", result.images, job.cell.images.model_dump(mode="json")),
             # A result of an earlier version lacks what came later: the defaults, which are what was so then.
+            (
+                "images",
+                Images.model_validate(result.images).model_dump(mode="json"),
+                job.cell.images.model_dump(mode="json"),
+            ),
             ("train", TrainConfig.make(result.train).public(), self._train(job).public()),
         ):
             for name in {*then, *now} - _INCIDENTAL:
