@@ -90,7 +90,7 @@ def make_scenario(
         raise ParameterError(f"known-pairs needs pairs, and nothing else takes them; got {pairs} for {threat}")
     if (threat == Candidates.name) != (candidates is not None):
         raise ParameterError(f"the threat candidates needs candidates, and nothing else takes them; got {threat}")
-    key, codec = _trial_key(seed), codec or Codec()
+    key, codec = trial_key(seed), codec or Codec()
     profile = Profile(
         kind="cipher",
         scheme=scheme,
@@ -124,19 +124,23 @@ def make_scenario(
 
 def publisher(profile: Profile, key: SecretKey) -> Callable[[Pixels, str], Pixels]:
     """(plain image, id) -> the image as it is published and decoded again."""
-    protection = Protection(profile, key)
+    protection, code = Protection(profile, key), publisher_of_codec(profile)
+    return lambda image, identifier: code(protection.encrypt(image, identifier))
 
-    def publish(image: Pixels, identifier: str) -> Pixels:
-        protected = protection.encrypt(image, identifier)
+
+def publisher_of_codec(profile: Profile) -> Callable[[Pixels], Pixels]:
+    """Protected image -> the same as it is published and decoded again."""
+    # Chroma that was halved is taken back block by block: it is the attacker who decodes.
+    halved = profile.codec.subsampling == "4:2:0"
+
+    def code(image: Pixels) -> Pixels:
         if profile.codec.lossless:
-            return protected
-        # Chroma that was halved is taken back block by block: it is the attacker who decodes.
-        halved = profile.codec.subsampling == "4:2:0"
-        return read_protected(encode_image(protected, profile.codec), channels=profile.channels, box_upsampling=halved)
+            return image
+        return read_protected(encode_image(image, profile.codec), channels=profile.channels, box_upsampling=halved)
 
-    return publish
+    return code
 
 
-def _trial_key(seed: int) -> SecretKey:
+def trial_key(seed: int) -> SecretKey:
     """A key that anybody can make again. It protects nothing."""
     return SecretKey(hashlib.sha256(f"blindsight audit, trial {seed}: a key that anybody can make".encode()).digest())

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_sample_image
+from photo_tiles import tiles
 
 from blindsight.algebra import BlockGrid
 from blindsight.audit import Budget, get_attack
@@ -12,20 +12,7 @@ from blindsight.audit.threat import ProtectedSet
 from blindsight.profile import Codec, Profile
 
 ATTACK = get_attack("candidate-confirmation")
-
-
-def crops(count, size=32, seed=0):
-    rng = np.random.default_rng(seed)
-    photos = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
-    found = []
-    for number in range(count):
-        photo = photos[number % 2]
-        y, x = (int(rng.integers(0, side - 2 * size)) for side in photo.shape[:2])
-        found.append(photo[y : y + 2 * size : 2, x : x + 2 * size : 2])
-    return np.stack(found)
-
-
-CROPS = crops(120)
+CROPS = tiles(120)
 
 
 def attacked(plain, scheme, block, gallery, **more):
