@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from photo_tiles import tiles
 
 from blindsight.audit import Budget, get_attack
 from blindsight.audit.attacks.instahide import agree_on_signs
@@ -12,8 +11,16 @@ from blindsight.audit.mixed_scenario import make_mixed_scenario
 from blindsight.audit.scenario import make_scenario
 
 ATTACK = get_attack("instahide")
-COUNT, VIEWS = 12, 24
-PLAIN = tiles(COUNT, 16, step=3)
+COUNT, VIEWS = 24, 24
+
+
+def smooth(count, seed=0):
+    """Random smooth colour pictures: uint8 (count, 12, 12, 3)."""
+    coarse = np.random.default_rng(seed).normal(128, 70, (count, 4, 4, 3))
+    return np.clip(zoom(coarse, (1, 3, 3, 1), order=1), 0, 255).astype(np.uint8)
+
+
+PLAIN = smooth(COUNT)
 
 
 def blends(method, plain=PLAIN, views=VIEWS, **more):
@@ -31,7 +38,7 @@ def test_mixup_is_solved():
     scenario = blends("mixup")
     found = ATTACK.run(scenario.observation, Budget())
     assert alike(found, scenario.truth) > 0.9
-    assert found.facts["unexplained"] < 0.1
+    assert found.facts["unexplained"] < 0.2
     assert not found.symmetric
 
 
@@ -53,16 +60,16 @@ def test_blends_of_nothing_give_nothing():
 
 def test_public_images_say_which_is_the_negative():
     dark = (PLAIN // 4).astype(np.uint8)
-    scenario = blends("instahide", dark, sources=1, public=tiles(20, 16, step=3, first=COUNT) // 4)
+    scenario = blends("instahide", dark, sources=1, public=smooth(20, seed=1) // 4)
     found = ATTACK.run(scenario.observation, Budget())
     assert found.images.mean() < 100
 
 
 def test_signs_agree_where_neighbours_are_alike():
-    smooth = np.cumsum(np.random.default_rng(0).normal(size=(8, 6, 6, 3)), axis=1).reshape(8, -1).astype(np.float32) + 9
-    lost = smooth * np.random.default_rng(1).choice([-1, 1], smooth.shape[1]).astype(np.float32)
+    fields = np.cumsum(np.random.default_rng(0).normal(size=(8, 6, 6, 3)), axis=1).reshape(8, -1).astype(np.float32) + 9
+    lost = fields * np.random.default_rng(1).choice([-1, 1], fields.shape[1]).astype(np.float32)
     found = agree_on_signs(lost, (6, 6, 3))
-    assert np.allclose(found, smooth) or np.allclose(found, -smooth)
+    assert np.allclose(found, fields) or np.allclose(found, -fields)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 A set of blends is E = |W X| sample by sample: W sparse (a few of M originals in each), X the originals about mid-grey,
 the absolute value only where signs were flipped. E is nearly a mixture of what each original does to it, by weights of
-which most are 0; such sources are what independent component analysis finds (Hyvärinen & Oja, 2000). From the members of
+which most are 0; independent component analysis finds such sources (Hyvärinen & Oja, 2000). From the members of
 each blend the originals follow sample by sample by alternating projections from a spectral start (Netrapalli, Jain &
 Sanghavi, 2013), and from the originals better members and weights; a few turns of both.
 """
