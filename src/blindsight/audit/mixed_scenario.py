@@ -88,7 +88,8 @@ class _ArraySource(Source):
         self._keep([Item(f"{label:03d}/{n:06d}", None, f"{label:03d}", n) for n, label in enumerate(labels.tolist())])
 
     def read(self, item: Item) -> Pixels:
-        return self._images[item.number]
+        pixels: Pixels = self._images[item.number]
+        return pixels
 
     def fingerprint(self, item: Item) -> str:
         return hashlib.sha256(self._images[item.number].tobytes()).hexdigest()

@@ -12,6 +12,7 @@ from blindsight.audit.attack import Attack, Budget, Reconstruction, register_att
 from blindsight.audit.attacks.invariants import descriptor, freedom_of
 from blindsight.audit.threat import Candidates, Observation
 from blindsight.errors import ParameterError
+from blindsight.profile import Scalar
 
 __all__ = ["CandidateConfirmation", "block_match_cost"]
 
@@ -61,23 +62,24 @@ class CandidateConfirmation(Attack):
             confirmed = int((difference <= ROUNDING).sum())
         elif freedom_of(profile).inside == "turns":
             chosen = _refined(seen, distances, budget)
-        facts = {"candidates": len(candidates), "confirmed": confirmed}
+        facts: dict[str, Scalar] = {"candidates": len(candidates), "confirmed": confirmed}
         return Reconstruction(candidates[chosen], facts=facts)
 
 
 def _distances(asked: Values, known: Values) -> NDArray[np.float64]:
     """Squared distances, (N, G)."""
     inner = (asked @ known.T).astype(np.float64)
-    return (
-        (asked.astype(np.float64) ** 2).sum(axis=1)[:, None] + (known.astype(np.float64) ** 2).sum(axis=1) - 2 * inner
-    )
+    squares = [(x.astype(np.float64) ** 2).sum(axis=1) for x in (asked, known)]
+    found: NDArray[np.float64] = squares[0][:, None] + squares[1] - 2 * inner
+    return found
 
 
 def _refined(seen: Candidates, distances: NDArray[np.float64], budget: Budget) -> NDArray[np.int64]:
     """The best of each image's shortlist by its blocks; of images that time does not reach, the nearest descriptor."""
-    grid = BlockGrid(*seen.images.shape[1:], seen.profile.block_size or 1)
+    height, width, channels = seen.images.shape[1:]
+    grid = BlockGrid(height, width, channels, seen.profile.block_size or 1)
     many = int(np.clip(WORK / (96 * grid.blocks**2 * grid.block_samples), 2, min(SHORTLIST, len(seen.candidates))))
-    chosen = distances.argmin(axis=1)
+    chosen: NDArray[np.int64] = distances.argmin(axis=1)
     for place, row in enumerate(distances):
         if budget.over():
             break

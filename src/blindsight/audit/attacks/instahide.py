@@ -10,8 +10,9 @@ from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks.unmixing import Values, unmix
 from blindsight.audit.threat import Observation, ProtectedSet
+from blindsight.profile import Scalar
 
-__all__ = ["InstaHide", "agree_on_signs"]
+__all__ = ["InstaHide", "agree_on_signs", "likely_sign"]
 
 #: Fewer blends of each original than this leave more unknowns than the attack can solve for.
 LEAST_VIEWS = 4
@@ -54,9 +55,9 @@ class InstaHide(Attack):
         originals = found.originals
         if folded:
             originals = agree_on_signs(originals, images.shape[1:])
-            originals = originals * _positive(originals.mean(axis=0).reshape(images.shape[1:]), observation.public)
+            originals = originals * likely_sign(originals.mean(axis=0).reshape(images.shape[1:]), observation.public)
         pixels = np.clip(np.rint((originals + 255) / 2), 0, 255).astype(np.uint8).reshape(-1, *images.shape[1:])
-        facts = {"originals": count, "members": members, "unexplained": found.residual}
+        facts: dict[str, Scalar] = {"originals": count, "members": members, "unexplained": found.residual}
         return Reconstruction(pixels[found.weights.argmax(axis=1)], symmetric=folded, facts=facts)
 
 
@@ -91,8 +92,8 @@ def agree_on_signs(originals: Values, shape: tuple[int, ...]) -> Values:
     return originals * sign
 
 
-def _positive(mean: Values, public: NDArray[np.uint8] | None) -> int:
-    """1 or -1: which of both a mean image is likelier."""
+def likely_sign(mean: Values, public: NDArray[np.uint8] | None) -> int:
+    """Whether a mean image, float (H, W, C) about 0, is likelier as it is (1) or as its negative (-1)."""
     if public is not None:
         expected = 2 * public.astype(np.float32).mean(axis=0) - 255
         return 1 if float((mean * expected).sum()) >= 0 else -1

@@ -115,7 +115,8 @@ def descriptor(images: Pixels, profile: Profile, *, lighting: Lighting = "as-is"
 
 def _features(images: Pixels, freedom: Freedom, block: int, lighting: Lighting) -> Values:
     """(N, H, W, C) -> (N, cells, F)."""
-    grid = BlockGrid(*images.shape[1:], block if freedom.cell == "block" else 1)
+    height, width, channels = images.shape[1:]
+    grid = BlockGrid(height, width, channels, block if freedom.cell == "block" else 1)
     cells = grid.to_blocks(images)
     if freedom.inside == "turns":
         return block_features(cells.reshape(*cells.shape[:2], grid.block, grid.block, grid.channels), lighting)

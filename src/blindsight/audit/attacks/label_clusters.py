@@ -14,6 +14,7 @@ from blindsight.audit.attacks.filling import fill_in
 from blindsight.audit.attacks.joins import JoinModel
 from blindsight.audit.attacks.owners import Mixing, Owners, find_owners
 from blindsight.audit.threat import LabelledSet, Observation
+from blindsight.profile import Scalar
 
 __all__ = ["LabelClusters"]
 
@@ -83,7 +84,7 @@ class LabelClusters(Attack):
         missing = np.kron((source == MISSING).reshape(-1, rows, columns), np.ones((1, height, width), bool)).astype(
             bool
         )
-        facts = {
+        facts: dict[str, Scalar] = {
             "groups": len(groups),
             "kept": float((source == KEPT).mean()),
             "fetched": float((source == FETCHED).mean()),

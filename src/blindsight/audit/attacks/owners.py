@@ -118,7 +118,8 @@ def _odds(hosts: Values, fits: Values) -> Values:
     each = np.exp(weight - top)
     # Where one image has nearly all the weight the difference is rounding; the second largest bounds it from below.
     others = np.maximum(each.sum(axis=0) - each, 1e-12)
-    return hosts - (np.log(others) + top)
+    found: Values = hosts - (np.log(others) + top)
+    return found
 
 
 def _message(cavity: Values, ratios: Values) -> Values:
@@ -141,6 +142,7 @@ def _donors(belief: Values, member: Values, drawn: Values, mixing: Mixing, expec
     blocks = np.einsum("ipv,pvj->ij", belief[:, :, :-1], member, optimize=True)
     rate = min(mixing.sources / max(count - 1, 1), 1 - 1e-6)
     odds = np.log(rate / (1 - rate)) - expected + blocks * np.log(1 / rate)
-    found = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-    np.fill_diagonal(found, 0)
-    return np.clip(found * mixing.sources / np.maximum(found.sum(axis=0), 1e-9), 1e-6, 1.0)
+    drew = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
+    np.fill_diagonal(drew, 0)
+    found: Values = np.clip(drew * mixing.sources / np.maximum(drew.sum(axis=0), 1e-9), 1e-6, 1.0)
+    return found

@@ -117,7 +117,8 @@ def _components(signals: Values, count: int, room: float, seed: int) -> Values:
         # The last source is what the others leave.
         found = np.concatenate([found, -found.sum(axis=1, keepdims=True)], axis=1)
         found = np.pad(found, ((0, 0), (0, count - found.shape[1])))
-    return found.astype(np.float32)
+    scores: Values = found.astype(np.float32)
+    return scores
 
 
 def _first_weights(scores: Values, members: int) -> Values:
@@ -154,7 +155,8 @@ def _spectral(e: Values, weights: Values) -> Values:
         _, leading = np.linalg.eigh(part.reshape(-1, *gram.shape))
         found[:, begin : begin + CHUNK] = half @ leading[:, :, -1].T
     size = np.abs(weights @ found).mean(axis=0)
-    return (found * e.mean(axis=0) / np.maximum(size, 1e-6)).astype(np.float32)
+    scaled: Values = (found * e.mean(axis=0) / np.maximum(size, 1e-6)).astype(np.float32)
+    return scaled
 
 
 def _members(

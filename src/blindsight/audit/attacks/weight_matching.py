@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.threat import Observation, SharedModel
 from blindsight.errors import IncompatibleModelError, ParameterError
+from blindsight.profile import Scalar
 
 if TYPE_CHECKING:
     from blindsight.audit.weight_matching import ModelMatch
@@ -45,7 +46,10 @@ class WeightMatching(Attack):
         found = _matched(cast(SharedModel, observation))
         budget.tell(1.0, "decrypting")
         images = cast(NDArray[np.uint8], found.permutation.inverse().apply(observation.images))
-        facts = {"likeness": float(found.columns.likeness.mean()), "margin": float(found.columns.margin.min())}
+        facts: dict[str, Scalar] = {
+            "likeness": float(found.columns.likeness.mean()),
+            "margin": float(found.columns.margin.min()),
+        }
         return Reconstruction(images, key=found.permutation, facts=facts)
 
 
