@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blindsight.audit.scenario import make_scenario
-from blindsight.audit.threat import THREATS, KnownPairs, Oracle, ProtectedSet
+from blindsight.audit.threat import THREATS, Candidates, KnownPairs, Oracle, ProtectedSet
 from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.owner.protection import Protection
 from blindsight.profile import Codec
@@ -50,6 +50,17 @@ def test_keys_per_image_leave_no_key_in_the_truth_and_differ() -> None:
     assert not np.array_equal(scenario.observation.images[0], scenario.observation.images[1])
 
 
+def test_candidates_come_in_an_order_that_says_nothing() -> None:
+    seen = make_scenario(PLAIN, "etc", 4, "candidates", candidates=PLAIN).observation
+    assert isinstance(seen, Candidates)
+    assert sorted(image.tobytes() for image in seen.candidates) == sorted(image.tobytes() for image in PLAIN)
+    orders = {
+        make_scenario(PLAIN, "etc", 4, "candidates", candidates=PLAIN, seed=s).observation.candidates.tobytes()  # type: ignore[attr-defined]
+        for s in range(5)
+    }
+    assert len(orders) > 1
+
+
 def test_an_oracle_counts_and_uses_the_key_of_the_set() -> None:
     scenario = make_scenario(PLAIN, "etc", 4, "chosen-plaintext")
     oracle = scenario.observation.encrypt  # type: ignore[attr-defined]
@@ -78,6 +89,9 @@ def test_another_trial_has_another_key() -> None:
         (PLAIN, "one-image", {}, "sees one image, got 6"),
         (PLAIN, "known-pairs", {}, "needs pairs"),
         (PLAIN, "protected-set", {"pairs": 2}, "nothing else takes them"),
+        (PLAIN, "candidates", {}, "needs candidates"),
+        (PLAIN, "protected-set", {"candidates": PLAIN}, "nothing else takes them"),
+        (PLAIN, "candidates", {"candidates": PLAIN[:, :8]}, r"candidates are of shape \(8, 16, 3\)"),
         (PLAIN, "labelled-set", {"labels": np.arange(3)}, "as many labels"),
         (PLAIN, "protected-set", {"public": PLAIN[:, :8]}, r"public are of shape \(8, 16, 3\)"),
         (PLAIN, "protected-set", {"public": PLAIN.astype(np.float32)}, "uint8"),
@@ -94,5 +108,5 @@ def test_an_unknown_threat_is_named() -> None:
 
 
 def test_kinds_of_attackers_that_see_more_see_all_that_the_others_see() -> None:
-    for name in ("labelled-set", "known-pairs", "chosen-plaintext", "shared-model"):
+    for name in ("labelled-set", "candidates", "known-pairs", "chosen-plaintext", "shared-model"):
         assert issubclass(THREATS[name], ProtectedSet)

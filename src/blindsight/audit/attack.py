@@ -20,11 +20,15 @@ __all__ = ["Attack", "Budget", "Reconstruction", "get_attack", "list_attacks", "
 
 #: Modules of :mod:`blindsight.audit.attacks` that register attacks when they are imported.
 BUILT_IN: tuple[str, ...] = (
+    "candidate_confirmation",
     "chosen_plaintext",
     "dataset_jigsaw",
+    "instahide",
     "jigsaw",
     "known_pairs",
+    "label_clusters",
     "linear_regression",
+    "weight_matching",
 )
 _attacks: dict[str, "Attack"] = {}
 _loaded = False

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.algebra import SignedPermutation
-from blindsight.audit.threat import THREATS, KnownPairs, Observation, Oracle
+from blindsight.audit.threat import THREATS, Candidates, KnownPairs, Observation, Oracle
 from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.images import encode_image, read_protected
 from blindsight.owner.keys import SecretKey
@@ -57,6 +57,7 @@ def make_scenario(
     pairs: int = 0,
     public: Pixels | None = None,
     labels: NDArray[np.int64] | None = None,
+    candidates: Pixels | None = None,
     model: Any = None,
     checkpoint: Any = None,
 ) -> Scenario:
@@ -74,6 +75,8 @@ def make_scenario(
         pairs: how many known pairs a ``known-pairs`` attacker has.
         public: plain images that the attacker may have besides, none of them in ``plain``.
         labels: int64 (N,), for ``labelled-set``; kept in the truth in any case.
+        candidates: uint8 (G, H, W, C), what a ``candidates`` attacker holds, with the originals or without them; it is
+            handed over in an order that the seed draws, so that places say nothing.
         model: for ``shared-model``.
         checkpoint: likewise.
 
@@ -85,7 +88,9 @@ def make_scenario(
         raise UnknownNameError.of("threat model", threat, list(THREATS))
     if (threat == KnownPairs.name) != (pairs > 0):
         raise ParameterError(f"known-pairs needs pairs, and nothing else takes them; got {pairs} for {threat}")
-    key, codec = _trial_key(seed), codec or Codec()
+    if (threat == Candidates.name) != (candidates is not None):
+        raise ParameterError(f"the threat candidates needs candidates, and nothing else takes them; got {threat}")
+    key, codec = trial_key(seed), codec or Codec()
     profile = Profile(
         kind="cipher",
         scheme=scheme,
@@ -106,6 +111,8 @@ def make_scenario(
     elif threat == "chosen-plaintext":
         asked = iter(range(1 << 62))
         more = {"encrypt": Oracle(lambda image: publish(image, f"query-{next(asked)}"))}
+    elif candidates is not None:
+        more = {"candidates": np.random.default_rng(seed).permutation(candidates)}
     elif threat == "labelled-set":
         more = {"labels": labels}
     elif threat == "shared-model":
@@ -117,19 +124,23 @@ def make_scenario(
 
 def publisher(profile: Profile, key: SecretKey) -> Callable[[Pixels, str], Pixels]:
     """(plain image, id) -> the image as it is published and decoded again."""
-    protection = Protection(profile, key)
+    protection, code = Protection(profile, key), publisher_of_codec(profile)
+    return lambda image, identifier: code(protection.encrypt(image, identifier))
 
-    def publish(image: Pixels, identifier: str) -> Pixels:
-        protected = protection.encrypt(image, identifier)
+
+def publisher_of_codec(profile: Profile) -> Callable[[Pixels], Pixels]:
+    """Protected image -> the same as it is published and decoded again."""
+    # Chroma that was halved is taken back block by block: it is the attacker who decodes.
+    halved = profile.codec.subsampling == "4:2:0"
+
+    def code(image: Pixels) -> Pixels:
         if profile.codec.lossless:
-            return protected
-        # Chroma that was halved is taken back block by block: it is the attacker who decodes.
-        halved = profile.codec.subsampling == "4:2:0"
-        return read_protected(encode_image(protected, profile.codec), channels=profile.channels, box_upsampling=halved)
+            return image
+        return read_protected(encode_image(image, profile.codec), channels=profile.channels, box_upsampling=halved)
 
-    return publish
+    return code
 
 
-def _trial_key(seed: int) -> SecretKey:
+def trial_key(seed: int) -> SecretKey:
     """A key that anybody can make again. It protects nothing."""
     return SecretKey(hashlib.sha256(f"blindsight audit, trial {seed}: a key that anybody can make".encode()).digest())

@@ -19,6 +19,7 @@ from blindsight.profile import Profile
 
 __all__ = [
     "THREATS",
+    "Candidates",
     "ChosenPlaintext",
     "KnownPairs",
     "LabelledSet",
@@ -104,6 +105,25 @@ class LabelledSet(ProtectedSet):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Candidates(ProtectedSet):
+    """The protected set, and images that may be originals: an employer has staff photographs, anybody a public album.
+
+    Attributes:
+        candidates: uint8 (G, H, W, C), in an order that says nothing. Of each protected image the original may be among
+            them or not; the attacker is not told.
+    """
+
+    candidates: Pixels
+
+    name: ClassVar[str] = "candidates"
+    title: ClassVar[str] = "the protected set and candidate originals"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_images("candidates", self.candidates, self.images.shape[1:])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class KnownPairs(ProtectedSet):
     """The protected set, and the originals of some images protected with the same key.
 
@@ -175,7 +195,8 @@ class SharedModel(ProtectedSet):
 
 #: The kinds of attackers, by name.
 THREATS: dict[str, type[Observation]] = {
-    kind.name: kind for kind in (OneImage, ProtectedSet, LabelledSet, KnownPairs, ChosenPlaintext, SharedModel)
+    kind.name: kind
+    for kind in (OneImage, ProtectedSet, LabelledSet, Candidates, KnownPairs, ChosenPlaintext, SharedModel)
 }
 
 
