@@ -34,10 +34,10 @@ def optimiser_of(config: TrainConfig, network: nn.Module | None = None) -> torch
 
 
 def test_the_names() -> None:
-    assert recipe_names() == sorted([*PAPER, "pbm-small"])
+    assert recipe_names() == sorted([*PAPER, "etc", "pbm-small"])
 
 
-@pytest.mark.parametrize("name", [*PAPER, "pbm-small"])
+@pytest.mark.parametrize("name", [*PAPER, "etc", "pbm-small"])
 def test_every_recipe_is_a_valid_one_with_a_line_about_it(name: str) -> None:
     path = recipe_file(name)
     assert path is not None
@@ -129,7 +129,7 @@ def test_plain_gradient_descent_needs_no_other_name() -> None:
 
 
 def test_unknown_names_are_told_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ParameterError, match=r"no recipe 'pbm-resnet', .* one of: pbm-densenet121, .*, pbm-vgg16"):
+    with pytest.raises(ParameterError, match=r"no recipe 'pbm-resnet', .* one of: etc, pbm-densenet121, .*, pbm-vgg16"):
         TrainConfig.read("pbm-resnet")
     with pytest.raises(ParameterError, match=r"cannot read the recipe .*missing\.json"):
         TrainConfig.read(tmp_path / "missing.json")
