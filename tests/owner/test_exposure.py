@@ -31,14 +31,14 @@ def test_how_many_images_share_a_key(scope, images, share):
 
 def test_what_is_measured_is_said():
     text = exposure(profile("dataset"), 1797)
-    assert text.startswith(f"1797 images share a key. {OTHERS}About 20 were enough to recover a key of etc")
+    assert text.startswith(f"1797 images share a key. {OTHERS}About 10 were enough to recover a key of etc")
     assert text.endswith("from protected images alone: treat the pictures as hidden from casual viewing only.")
 
 
 def test_few_images_are_no_reassurance():
-    few = exposure(profile("pool:100"), 1000)
+    few = exposure(profile("pool:200"), 1000)
     assert few.endswith("alone, and fewer often are: treat the pictures as hidden from casual viewing only.")
-    assert IMAGES_TO_BREAK == {"ele": 200, "etc": 20, "pe": 20}
+    assert IMAGES_TO_BREAK == {"ele": 200, "etc": 10, "pe": 20}
     assert "fewer" not in exposure(profile("pool:100"), 2000)
 
 
@@ -56,7 +56,7 @@ def test_a_key_of_its_own_is_no_promise_either():
 @pytest.mark.parametrize(("scope", "images"), [("dataset", 1), ("dataset", 0), ("pool:100", 50), ("pool:50", 50)])
 def test_one_image_is_not_a_key_of_its_own(scope, images):
     text = exposure(profile(scope), images)
-    assert text.startswith(f"Few images here share a key. {OTHERS}About 20 were enough")
+    assert text.startswith(f"Few images here share a key. {OTHERS}About 10 were enough")
     assert "own key" not in text
 
 

@@ -12,7 +12,7 @@ Origin = Literal["trained", "encrypted", "untrained"]
 _STATEMENT = """\
 **Perceptual encryption is visual obfuscation, not cryptography.** It hides pictures from people and programs that
 look at them in passing. It does not withstand somebody who sets out to recover them: with one key for a whole data
-set, about twenty protected images can be enough to recover the key, and a few known pairs of plain and protected
+set, ten protected images or fewer can be enough to recover the key, and two known pairs of plain and protected
 images give everything away."""
 
 _MIXING = """\
