@@ -12,18 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from blindsight.algebra import BlockGrid, BlockPermutation, TilePermutation
 from blindsight.algebra.states import COLOR_ORDERS, orient
 from blindsight.audit.attack import Budget
 
-__all__ = ["State", "StateModel", "in_state", "states"]
+__all__ = ["State", "StateModel", "in_state", "state_permutation", "states"]
 
 Pixels = NDArray[np.uint8]
 #: (orientation, negative, colour order) as :mod:`blindsight.algebra.states` numbers them.
 State = tuple[int, int, int]
 
-_PUBLIC, _JUDGED = 400, 200  # images learned from, images judged
+_PUBLIC, _JUDGED = 8000, 200  # states of public images learned from, images judged
 _THUMBNAIL, _COARSE = 8, 4
-_PENALTY = 3e-3
+_PENALTY = 3e-2
 
 
 def states(shape: tuple[int, ...], *, oriented: bool = True, negated: bool = True, colored: bool = True) -> list[State]:
@@ -49,6 +50,14 @@ def in_state(images: Pixels, state: State) -> Pixels:
     return np.ascontiguousarray(255 - turned if negative else turned)
 
 
+def state_permutation(grid: BlockGrid, state: State) -> TilePermutation:
+    """What brings images of a grid into a state, block by block: as :func:`in_state`."""
+    turn, negative, color = state
+    n = grid.blocks
+    numbers = orient(np.arange(n).reshape(grid.rows, grid.cols), turn).reshape(-1)
+    return BlockPermutation(grid, numbers, np.full(n, turn), np.full(n, negative), np.full(n, color)).as_tiles()
+
+
 class StateModel:
     """Which state makes images look most like the public ones.
 
@@ -62,7 +71,7 @@ class StateModel:
         self._among, self._weights = list(among), None
         if public is None or len(among) < 2:
             return
-        known = _small(public[budget.rng(96).permutation(len(public))[:_PUBLIC]])
+        known = _small(public[budget.rng(96).permutation(len(public))[: max(100, _PUBLIC // len(among))]])
         features = np.stack([_features(in_state(known, state)) for state in among], axis=1)  # (P, states, F)
         self._center, self._scale = features.mean((0, 1)), features.std((0, 1)) + 1e-6
         self._weights = _logit(((features - self._center) / self._scale).astype(np.float32))
@@ -117,13 +126,16 @@ def _features(images: Pixels) -> NDArray[np.float64]:
     count = len(images)
     values = images.astype(np.float32) / 127.5 - 1
     parts = [_means(values, _THUMBNAIL, _THUMBNAIL)]
+    parts.append(_means(values**2, _COARSE, _COARSE))
     for axis in (1, 2):
-        rough = np.abs(np.diff(values, axis=axis)).mean(3, keepdims=True)
-        parts.append(np.log(_means(rough, _COARSE, _COARSE) + 1e-2))
+        rough = np.abs(np.diff(values, axis=axis))
+        parts.append(np.log(_means(rough.mean(3, keepdims=True), _COARSE, _COARSE) + 1e-2))
+        parts.append(np.log(rough.mean((1, 2)) + 1e-2))
     parts.append(np.stack([(images >> 4 == bin_).mean((1, 2)) for bin_ in range(16)], axis=1))
     channels = range(values.shape[3])
     for a, b in ((a, b) for a in channels for b in channels if a < b):
         apart = values[..., a] - values[..., b]
-        moments = [np.abs(apart).mean((1, 2)), (apart**3).mean((1, 2)), np.maximum(apart, 0).mean((1, 2))]
+        together = (values[..., a] * values[..., b]).mean((1, 2))
+        moments = [together, np.abs(apart).mean((1, 2)), (apart**3).mean((1, 2)), np.maximum(apart, 0).mean((1, 2))]
         parts.append(np.stack(moments, axis=1))
     return np.concatenate([part.reshape(count, -1) for part in parts], axis=1).astype(np.float64)

@@ -51,7 +51,7 @@ class NibbleStatistics(Attack):
         budget.tell(0.0, "learning from public images")
         learned = public_moments(public, layout.grid.block, budget.rng(1), high=True)
         low = LowHalves(public, layout.grid)
-        model = StateModel(public & 0xF0, states(public.shape, oriented=False), budget)
+        model = StateModel(public & 0xF0 | 8, states(public.shape, oriented=False), budget)
         out = np.empty_like(observation.images)
         parts = groups(observation)
         key, trusted = None, 0
@@ -84,7 +84,7 @@ def _one_key(
         placed = (highs * sign)[..., order] + 7.5
         return grid.from_blocks(placed.round().astype(np.uint8) << np.uint8(4))
 
-    _, negative, color = model.likeliest(shown())
+    _, negative, color = model.likeliest(shown() | 8)
     order, sign = recolored(order, sign, grid.channels, negative, color)
     high = shown()
     others = np.setdiff1d(np.arange(2 * size), columns)
