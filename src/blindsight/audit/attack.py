@@ -19,7 +19,13 @@ from blindsight.profile import Scalar
 __all__ = ["Attack", "Budget", "Reconstruction", "get_attack", "list_attacks", "register_attack"]
 
 #: Modules of :mod:`blindsight.audit.attacks` that register attacks when they are imported.
-BUILT_IN: tuple[str, ...] = ("feature_reconstruction", "minimum_difference", "nibble_statistics", "pixel_statistics")
+BUILT_IN: tuple[str, ...] = (
+    "block_statistics",
+    "feature_reconstruction",
+    "minimum_difference",
+    "nibble_statistics",
+    "pixel_statistics",
+)
 _attacks: dict[str, "Attack"] = {}
 _loaded = False
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.algebra import BlockGrid
+from blindsight.algebra.states import COLOR_ORDERS
 from blindsight.audit.attack import Budget
 from blindsight.audit.attacks._matching import Matrix, Order, Term, cost, polish
 from blindsight.audit.attacks._moments import centred
@@ -34,7 +35,7 @@ class Borders:
     def __init__(self, public: NDArray[np.uint8], block: int, rng: np.random.Generator, *, high: bool = False) -> None:
         count, height, width, _ = public.shape
         deep = min(_DEEP, block)
-        self._block, self._deep = block, deep
+        self._block, self.deep = block, deep
         self._right: list[Matrix] = []
         self._down: list[Matrix] = []
         for vertical, pieces in ((False, self._right), (True, self._down)):
@@ -53,9 +54,31 @@ class Borders:
             apart = [np.linalg.inv(covariance[k : k + size, k : k + size]) for k in (0, size)]
             pieces += [joint[:size, :size] - apart[0], joint[size:, size:] - apart[1], joint[:size, size:]]
 
+    def symmetric(self, channels: int) -> tuple[Matrix, Matrix, Matrix]:
+        """Quadratic forms of a left border, a right one and both, alike for both axes and all colour orders.
+
+        Borders are (M, deep, C), flattened, as they lie to the left and to the right of a join.
+        """
+        shape = (self._block, self.deep, channels)
+        orders = COLOR_ORDERS if channels == 3 else np.zeros((1, 1), np.uint8)
+        numbers = np.arange(int(np.prod(shape))).reshape(shape)
+        found = []
+        for k in range(3):
+            # Of a vertical join borders are (deep, M, C).
+            flat = np.arange(numbers.size).reshape(self.deep, self._block, channels).swapaxes(0, 1).reshape(-1)
+            mean = (self._right[k] + self._down[k][np.ix_(flat, flat)]) / 2
+            # Mirrored along the join, borders are as likely.
+            places = [m[..., order].reshape(-1) for m in (numbers, numbers[::-1]) for order in orders]
+            found.append(sum(mean[np.ix_(p, p)] for p in places) / len(places))
+        # The two sides of a join are as likely the other way round.
+        swap = numbers[:, ::-1].reshape(-1)
+        own = (found[0] + found[1][np.ix_(swap, swap)]) / 2
+        mixed = (found[2] + found[2].T[np.ix_(swap, swap)]) / 2
+        return own, own[np.ix_(swap, swap)], mixed
+
     def costs(self, blocks: NDArray[np.float32]) -> tuple[Matrix, Matrix]:
         """Decoded blocks (N, n, M, M, C), centred -> (n, n) each: cost of b to the right of a, of b below a."""
-        deep, count = self._deep, blocks.shape[1]
+        deep, count = self.deep, blocks.shape[1]
         right = self._cost(blocks[:, :, :, -deep:], blocks[:, :, :, :deep], self._right, count)
         down = self._cost(blocks[:, :, -deep:], blocks[:, :, :deep], self._down, count)
         return right, down
