@@ -23,7 +23,7 @@ Costs = NDArray[np.float32]
 
 
 def pair_costs(borders: Borders, blocks: NDArray[np.float32], *, negated: bool) -> Costs:
-    """Cost of each b to the right of each a: (n, 8, n, 8, 2, 6), of a's orientation, b's, negation and colour order of b.
+    """Cost of each b to the right of each a: (n, 8, n, 8, 2, 6): a, its orientation, b, its orientation, sign, colours.
 
     Args:
         borders: of public images.

@@ -17,7 +17,7 @@ from blindsight.audit.attack import Attack, Budget, Reconstruction, register_att
 from blindsight.audit.attacks._arrange import arrange_alone, high_halves
 from blindsight.audit.attacks._layout import Layout, layout_of
 from blindsight.audit.attacks._low_halves import LowHalves
-from blindsight.audit.attacks._matching import Matrix, Order, Term, cost, polish
+from blindsight.audit.attacks._matching import Matrix, Order, Term, cost, polish, relax
 from blindsight.audit.attacks._moments import RELATIONS, PublicMoments, centred, public_moments
 from blindsight.audit.attacks._placing import Borders
 from blindsight.audit.attacks._state import State, StateModel, state_permutation, states
@@ -107,8 +107,8 @@ class _Solver:
             source = placed[:, 0]
             order, sign = self._turned(placed, order[source], sign[source])
             value = np.inf
-            for _ in range(_SWEEPS):
-                order, sign, now = self._sweep(source, order, sign)
+            for sweep in range(_SWEEPS):
+                order, sign, now = self._sweep(source, order, sign, sweep)
                 if now >= value - 1e-6 * abs(value) or budget.over():
                     break
                 value = now
@@ -136,26 +136,39 @@ class _Solver:
             out[i] = order[i][places[..., COLOR_ORDERS[color]] if channels == 3 else places].reshape(-1)
         return out, np.where(placed[:, 2:3] == 1, -sign, sign)
 
-    def _sweep(self, source: Order, order: Order, sign: Matrix) -> tuple[Order, Matrix, float]:
+    def _sweep(self, source: Order, order: Order, sign: Matrix, draw: int) -> tuple[Order, Matrix, float]:
         """Every block arranged anew, its neighbours as they are; returns the mean cost, too."""
-        rows, cols = self._grid.rows, self._grid.cols
         order, sign = order.copy(), sign.copy()
         decoded = self._decoded(source, order, sign)
+        likely, smooth = self._learned.precisions, [-c for c in self._learned.covariances]
         total = 0.0
         for i in range(self._grid.blocks):
-            y, x = divmod(i, cols)
             mine = self._values[:, source[i]]
-            linear = np.zeros((mine.shape[1], mine.shape[1]))
-            for (down, right), model in zip(RELATIONS[1:], self._learned.precisions[1:], strict=True):
-                for way, table in ((1, model), (-1, model.T)):
-                    v, u = y + way * down, x + way * right
-                    if 0 <= v < rows and 0 <= u < cols:
-                        linear += table @ (decoded[:, v * cols + u].T @ mine).astype(np.float64) / len(mine)
-            terms = [Term((mine.T @ mine).astype(np.float64) / len(mine), self._learned.precisions[0])]
-            order[i], sign[i] = polish(terms, linear, order[i], sign[i], signs=self._layout.negates)
-            total += cost(terms, linear, order[i], sign[i])
+            own = (mine.T @ mine).astype(np.float64) / len(mine)
+            terms, linear = [Term(own, likely[0])], self._beside(i, mine, decoded, likely)
+            starts = [(order[i], sign[i])]
+            if not self._budget.over():
+                toward = self._beside(i, mine, decoded, smooth)
+                for s in (sign[i], -sign[i]) if self._layout.negates else (sign[i],):
+                    signed = [Term(own * np.outer(s, s), smooth[0])]
+                    starts.append((relax(signed, toward * s, self._budget.rng(17, draw, i), noise=0.0), s))
+            found = [polish(terms, linear, o, s, signs=self._layout.negates) for o, s in starts]
+            costs = [cost(terms, linear, o, s) for o, s in found]
+            order[i], sign[i] = found[int(np.argmin(costs))]
+            total += min(costs)
             decoded[:, i] = np.take_along_axis(mine * sign[i].astype(np.float32), order[i][None], axis=1)
         return order, sign, total / self._grid.blocks
+
+    def _beside(self, i: int, mine: Values, decoded: Values, models: list[Matrix]) -> Matrix:
+        """The linear part of block i's cost: what its columns have to do with the decoded neighbours, (S, S)."""
+        y, x = divmod(i, self._grid.cols)
+        linear = np.zeros((mine.shape[1], mine.shape[1]))
+        for (down, right), model in zip(RELATIONS[1:], models[1:], strict=True):
+            for way, table in ((1, model), (-1, model.T)):
+                v, u = y + way * down, x + way * right
+                if 0 <= v < self._grid.rows and 0 <= u < self._grid.cols:
+                    linear += table @ (decoded[:, v * self._grid.cols + u].T @ mine).astype(np.float64) / len(mine)
+        return linear
 
     def _finished(self, source: Order, order: Order, sign: Matrix) -> Reconstruction:
         """The likeliest state of all, then low halves, then the permutation."""
@@ -164,7 +177,9 @@ class _Solver:
         signs = np.take_along_axis(sign, order, axis=1)
         if not self._high:
             decrypting = TilePermutation(grid, source, index, np.where(signs < 0, 255, 0))
-            state = self._state(_applied(decrypting, self._images), self._public, source)
+            if not self._layout.moves:
+                decrypting = _after(grid, _put_back(grid, source), decrypting)
+            state = self._state(_applied(decrypting, self._images), self._public)
             decrypting = _after(grid, state, decrypting)
             return Reconstruction(
                 _applied(decrypting, self._images), decrypting.inverse(), symmetric=self._layout.moves
@@ -176,8 +191,10 @@ class _Solver:
         whole[:, 1::2], whole[:, ::2] = index, others
         mask[:, 1::2] = np.where(signs < 0, 15, 0)
         decrypting = TilePermutation(grid, source, whole, mask, sample="nibble")
+        if not self._layout.moves:
+            decrypting = _after(grid, _put_back(grid, source), decrypting)
         rough = _applied(decrypting, self._images) & 0xF0 | 8
-        state = self._state(rough, self._public & 0xF0 | 8, source)
+        state = self._state(rough, self._public & 0xF0 | 8)
         decrypting = _after(grid, state, decrypting)
         found = _applied(decrypting, self._images)
         high = found & 0xF0
@@ -192,18 +209,17 @@ class _Solver:
         out = _applied(decrypting, self._images) if trusted else high | low.expected(high)
         return Reconstruction(out, decrypting.inverse(), symmetric=True, facts={"low_halves_known": float(trusted)})
 
-    def _state(self, images: NDArray[np.uint8], public: NDArray[np.uint8], source: Order) -> State:
-        among = states(public.shape, negated=self._layout.negates)
-        if not self._layout.moves:
-            # Blocks stayed: of the orientations the one that puts most of them back.
-            grid = self._grid
-            numbers = source.reshape(grid.rows, grid.cols)
-            put_back = [
-                float(np.mean(orient(numbers, turn).reshape(-1) == np.arange(grid.blocks)))
-                for turn in range(8 if grid.rows == grid.cols else 4)
-            ]
-            among = [state for state in among if state[0] == int(np.argmax(put_back))]
+    def _state(self, images: NDArray[np.uint8], public: NDArray[np.uint8]) -> State:
+        among = states(public.shape, oriented=self._layout.moves, negated=self._layout.negates)
         return StateModel(public, among, self._budget).likeliest(images)
+
+
+def _put_back(grid: BlockGrid, source: Order) -> State:
+    """Blocks stayed: of all orientations the one that puts most of them back."""
+    numbers = source.reshape(grid.rows, grid.cols)
+    turns = range(8 if grid.rows == grid.cols else 4)
+    right = [float(np.mean(orient(numbers, turn).reshape(-1) == np.arange(grid.blocks))) for turn in turns]
+    return int(np.argmax(right)), 0, 0
 
 
 def _applied(permutation: TilePermutation, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
