@@ -80,7 +80,7 @@ def _best_start(
     best: tuple[float, Order, Matrix] | None = None
     agreed = 0
     for _ in range(_STARTS):
-        order, found = polish(likelihood, None, relax(signed, None, rng), sign, signs=signs)
+        order, found = polish(likelihood, None, relax(signed, None, rng), sign, signs=signs, budget=budget)
         value = cost(likelihood, None, order, found)
         if best is None or value < best[0] - _SAME * abs(best[0]):
             best, agreed = (value, order, found), 1

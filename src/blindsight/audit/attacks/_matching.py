@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from blindsight.audit.attack import Budget
+
 __all__ = ["Term", "cost", "polish", "relax"]
 
 Matrix = NDArray[np.float64]
@@ -82,6 +84,7 @@ def polish(
     *,
     signs: bool = True,
     steps: int = 2000,
+    budget: Budget | None = None,
 ) -> tuple[Order, Matrix]:
     """Swaps two variables or changes the sign of one, always the move that gains most, until none gains.
 
@@ -92,6 +95,7 @@ def polish(
         sign: 1.0 or -1.0 (n,), of observed variables; left as it is.
         signs: whether signs may change.
         steps: at most so many moves.
+        budget: its time ends the search.
     """
     order, sign = order.copy(), sign.copy()
     n = len(order)
@@ -100,6 +104,8 @@ def polish(
     ]
     line = np.zeros((n, n)) if linear is None else (linear * sign)[:, order]
     for _ in range(steps):
+        if budget is not None and budget.over():
+            break
         swap, flip = _gains(placed, line)
         best = int(np.argmin(swap))
         r, q = divmod(best, n)

@@ -17,6 +17,7 @@ __all__ = ["RELATIONS", "PublicMoments", "centred", "moments", "public_moments"]
 #: (rows down, columns right) from the first block to the second.
 RELATIONS = ((0, 0), (0, 1), (1, 0), (1, 1), (1, -1))
 _WINDOWS = 30_000
+_WORK = 20_000_000_000  # multiplications; large blocks are learned from fewer windows
 _RIDGE = 1e-2
 
 Values = NDArray[np.float32]
@@ -88,7 +89,8 @@ def public_moments(
     total = np.zeros((4 * size, 4 * size))
     summed = np.zeros(4 * size)
     done, many = 0, 2000
-    for _ in range(-(-_WINDOWS // many)):
+    windows_wanted = max(8 * size, min(_WINDOWS, _WORK // (4 * size) ** 2))
+    for _ in range(-(-windows_wanted // many)):
         which = rng.integers(count, size=many)
         top = rng.integers(height - 2 * block + 1, size=many)
         left = rng.integers(width - 2 * block + 1, size=many)

@@ -114,7 +114,7 @@ def place(right: Matrix, down: Matrix, grid: BlockGrid, budget: Budget) -> tuple
         order = _grow(right, down, grid, int(seed))
         value = cost(terms, None, order, ones)
         if best is None or value < best[0]:
-            order, _ = polish(terms, None, order, ones, signs=False)
+            order, _ = polish(terms, None, order, ones, signs=False, budget=budget)
             value = cost(terms, None, order, ones)
             best = (value, order)
         if budget.over():

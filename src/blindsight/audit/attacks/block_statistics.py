@@ -152,7 +152,7 @@ class _Solver:
                 for s in (sign[i], -sign[i]) if self._layout.negates else (sign[i],):
                     signed = [Term(own * np.outer(s, s), smooth[0])]
                     starts.append((relax(signed, toward * s, self._budget.rng(17, draw, i), noise=0.0), s))
-            found = [polish(terms, linear, o, s, signs=self._layout.negates) for o, s in starts]
+            found = [polish(terms, linear, o, s, signs=self._layout.negates, budget=self._budget) for o, s in starts]
             costs = [cost(terms, linear, o, s) for o, s in found]
             order[i], sign[i] = found[int(np.argmin(costs))]
             total += min(costs)

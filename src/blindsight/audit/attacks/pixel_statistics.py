@@ -110,7 +110,7 @@ class _Solver:
             observed = moments(_on_grid(values[:, source], grid))
             terms = self._learned.terms(observed)
             if layout.shuffles != "none":
-                order, sign = polish(terms, None, order, sign, signs=layout.negates)
+                order, sign = polish(terms, None, order, sign, signs=layout.negates, budget=self._budget)
             value = cost(terms, None, order, sign)
             if best is not None and value >= best[0] - 1e-9:
                 break
