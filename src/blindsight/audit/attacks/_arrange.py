@@ -21,7 +21,7 @@ def correlations(values: NDArray[np.floating]) -> Matrix:
     """(K, n) -> (n, n), zeros on the diagonal; a constant variable correlates with nothing."""
     apart = values - values.mean(0)
     spread = np.sqrt((apart**2).mean(0)) + 1e-6
-    found = (apart.T @ apart).astype(np.float64) / len(apart) / np.outer(spread, spread)
+    found: Matrix = (apart.T @ apart).astype(np.float64) / len(apart) / np.outer(spread, spread)
     np.fill_diagonal(found, 0)
     return found
 

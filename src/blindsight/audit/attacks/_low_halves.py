@@ -10,10 +10,12 @@ from scipy.optimize import linear_sum_assignment
 
 from blindsight.algebra import BlockGrid
 
-__all__ = ["LowHalves"]
+__all__ = ["HIGH", "LowHalves"]
 
 _PUBLIC = 300
 _ROUNDS = 3
+#: Masks of the two halves of a byte.
+HIGH, LOW = np.uint8(0xF0), np.uint8(0x0F)
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -30,7 +32,7 @@ class LowHalves:
     def __init__(self, public: Bytes, grid: BlockGrid) -> None:
         self._grid = grid
         images = public[:_PUBLIC]
-        high, low = images & 0xF0, images & 15
+        high, low = images & HIGH, images & LOW
         # First from high halves alone, then from whole values around and the pixel's own high halves.
         self._rough = self._learn(high + np.uint8(8), high, images)
         self._fine = self._learn(images, high, images)
@@ -96,11 +98,12 @@ class LowHalves:
 
     def _predict(self, weights: Floats, around: Bytes, high: Bytes) -> Floats:
         values = _features(around, high) @ weights
-        return np.clip(values - high.astype(np.float32), 0, 15)
+        found: Floats = np.clip(values - high.astype(np.float32), 0, 15)
+        return found
 
 
 def _width(values: Bytes) -> int:
-    return values.shape[3] * 9 + 1
+    return int(values.shape[3]) * 9 + 1
 
 
 def _features(around: Bytes, high: Bytes) -> Floats:

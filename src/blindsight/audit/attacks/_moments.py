@@ -97,7 +97,7 @@ def public_moments(
         side = np.arange(2 * block)
         windows = public[which[:, None, None], (top[:, None] + side)[:, :, None], (left[:, None] + side)[:, None, :]]
         values = centred(grid.to_blocks(windows), high=high).reshape(many, -1)
-        total += values.T @ values
+        total += (values.T @ values).astype(np.float64)
         summed += values.sum(0)
         done += many
     total /= done
@@ -117,12 +117,12 @@ def public_moments(
         2 * o[0, :, 3],
         2 * o[1, :, 2],
     ]
-    mean = (summed / done).reshape(4, size).mean(0)
+    mean: NDArray[np.float64] = (summed / done).reshape(4, size).mean(0).astype(np.float64)
     return PublicMoments(mean, covariances, precisions, _inverse(covariances[0]))
 
 
 def _inverse(covariance: Matrix) -> Matrix:
     """With a ridge: quantised samples and few windows must not claim to be sure."""
     ridge = _RIDGE * float(np.trace(covariance)) / len(covariance)
-    found: Matrix = np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
+    found: Matrix = np.linalg.inv(covariance + ridge * np.eye(len(covariance))).astype(np.float64)
     return found

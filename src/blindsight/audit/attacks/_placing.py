@@ -50,7 +50,7 @@ class Borders:
             covariance = both.T @ both / _WINDOWS
             covariance += _RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
             size = a.shape[1]
-            joint = np.linalg.inv(covariance)
+            joint: Matrix = np.linalg.inv(covariance).astype(np.float64)
             apart = [np.linalg.inv(covariance[k : k + size, k : k + size]) for k in (0, size)]
             pieces += [joint[:size, :size] - apart[0], joint[size:, size:] - apart[1], joint[:size, size:]]
 
@@ -69,7 +69,7 @@ class Borders:
             mean = (self._right[k] + self._down[k][np.ix_(flat, flat)]) / 2
             # Mirrored along the join, borders are as likely.
             places = [m[..., order].reshape(-1) for m in (numbers, numbers[::-1]) for order in orders]
-            found.append(sum(mean[np.ix_(p, p)] for p in places) / len(places))
+            found.append(np.mean([mean[np.ix_(p, p)] for p in places], axis=0))
         # The two sides of a join are as likely the other way round.
         swap = numbers[:, ::-1].reshape(-1)
         own = (found[0] + found[1][np.ix_(swap, swap)]) / 2

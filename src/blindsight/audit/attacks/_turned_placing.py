@@ -47,7 +47,8 @@ def pair_costs(borders: Borders, blocks: NDArray[np.float32], *, negated: bool) 
         out[:, :, 0, code] = first[:, None] + second + product
         if negated:
             out[:, :, 1, code] = first[:, None] + second - product
-    return (out / count).reshape(n, 8, n, 8, 2, len(orders))
+    found: Costs = (out / count).reshape(n, 8, n, 8, 2, len(orders))
+    return found
 
 
 def place_turned(costs: Costs, grid: BlockGrid, budget: Budget) -> tuple[BlockStates, float]:
@@ -89,7 +90,8 @@ def _toward(costs: Costs, state: NDArray[np.int64], direction: int) -> Costs:
     else:
         table = costs[:, :, block, by[turn]][:, by]
         seen = _COLOR_FROM[:colors, color]
-    return table[:, :, [negative, 1 - negative]][..., seen]
+    found: Costs = table[:, :, [negative, 1 - negative]][..., seen]
+    return found
 
 
 def _grow(costs: Costs, grid: BlockGrid, seed: int, turn: int) -> tuple[float, BlockStates]:

@@ -16,7 +16,7 @@ from blindsight.algebra.states import COLOR_ORDERS, orient
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._arrange import arrange_alone, high_halves
 from blindsight.audit.attacks._layout import Layout, layout_of
-from blindsight.audit.attacks._low_halves import LowHalves
+from blindsight.audit.attacks._low_halves import HIGH, LowHalves
 from blindsight.audit.attacks._matching import Matrix, Order, Term, cost, polish, relax
 from blindsight.audit.attacks._moments import RELATIONS, PublicMoments, centred, public_moments
 from blindsight.audit.attacks._placing import Borders
@@ -193,11 +193,11 @@ class _Solver:
         decrypting = TilePermutation(grid, source, whole, mask, sample="nibble")
         if not self._layout.moves:
             decrypting = _after(grid, _put_back(grid, source), decrypting)
-        rough = _applied(decrypting, self._images) & 0xF0 | 8
-        state = self._state(rough, self._public & 0xF0 | 8)
+        rough = (_applied(decrypting, self._images) & HIGH) + np.uint8(8)
+        state = self._state(rough, (self._public & HIGH) + np.uint8(8))
         decrypting = _after(grid, state, decrypting)
         found = _applied(decrypting, self._images)
-        high = found & 0xF0
+        high = found & HIGH
         halves = split_nibbles(grid.to_blocks(found))[..., ::2].astype(np.float32) - 7.5
         low = LowHalves(self._public, grid)
         low_order, low_sign, trusted = low.match(high, halves, shared=False, signs=self._layout.negates)

@@ -15,10 +15,11 @@ from blindsight.algebra.permutation import split_nibbles
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._arrange import arrange, high_halves, recolored
 from blindsight.audit.attacks._layout import Layout, groups, layout_of
-from blindsight.audit.attacks._low_halves import LowHalves
+from blindsight.audit.attacks._low_halves import HIGH, LowHalves
 from blindsight.audit.attacks._moments import PublicMoments, public_moments
 from blindsight.audit.attacks._state import StateModel, states
 from blindsight.audit.threat import Observation, ProtectedSet
+from blindsight.profile import Scalar
 
 __all__ = ["NibbleStatistics"]
 
@@ -51,7 +52,7 @@ class NibbleStatistics(Attack):
         budget.tell(0.0, "learning from public images")
         learned = public_moments(public, layout.grid.block, budget.rng(1), high=True)
         low = LowHalves(public, layout.grid)
-        model = StateModel(public & 0xF0 | 8, states(public.shape, oriented=False), budget)
+        model = StateModel(_middle(public), states(public.shape, oriented=False), budget)
         out = np.empty_like(observation.images)
         parts = groups(observation)
         key, trusted = None, 0
@@ -59,8 +60,13 @@ class NibbleStatistics(Attack):
             budget.tell(0.2 + 0.8 * number / len(parts), f"arranging halves, set {number + 1} of {len(parts)}")
             out[part], key, held = _one_key(observation.images[part], layout, learned, low, model, budget)
             trusted += held
-        facts = {"low_halves_known": trusted / len(parts)}
+        facts: dict[str, Scalar] = {"low_halves_known": trusted / len(parts)}
         return Reconstruction(out, key if len(parts) == 1 else None, symmetric=True, facts=facts)
+
+
+def _middle(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """High halves alone, low ones at the middle: negation leaves them there, but for one."""
+    return (images & HIGH) + np.uint8(8)
 
 
 def _one_key(
@@ -84,7 +90,7 @@ def _one_key(
         placed = (highs * sign)[..., order] + 7.5
         return grid.from_blocks(placed.round().astype(np.uint8) << np.uint8(4))
 
-    _, negative, color = model.likeliest(shown() | 8)
+    _, negative, color = model.likeliest(_middle(shown()))
     order, sign = recolored(order, sign, grid.channels, negative, color)
     high = shown()
     others = np.setdiff1d(np.arange(2 * size), columns)
