@@ -20,14 +20,19 @@ __all__ = ["Attack", "Budget", "Reconstruction", "get_attack", "list_attacks", "
 
 #: Modules of :mod:`blindsight.audit.attacks` that register attacks when they are imported.
 BUILT_IN: tuple[str, ...] = (
+    "block_statistics",
     "candidate_confirmation",
     "chosen_plaintext",
     "dataset_jigsaw",
+    "feature_reconstruction",
     "instahide",
     "jigsaw",
     "known_pairs",
     "label_clusters",
     "linear_regression",
+    "minimum_difference",
+    "nibble_statistics",
+    "pixel_statistics",
     "weight_matching",
 )
 _attacks: dict[str, "Attack"] = {}

@@ -1,0 +1,109 @@
+"""LE from protected images alone: second moments of 4-bit halves, matched to those of public images.
+
+LE treats all blocks alike and leaves them in place, so even one image shows each half many times. High halves are those
+that correlate; their signs are those of the leading eigenvector; their places are those under which moments within
+blocks and between neighbouring ones look like a photograph's.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindsight.algebra import TilePermutation
+from blindsight.algebra.permutation import split_nibbles
+from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attacks._arrange import arrange, high_halves, recolored
+from blindsight.audit.attacks._layout import Layout, groups, layout_of
+from blindsight.audit.attacks._low_halves import HIGH, LowHalves
+from blindsight.audit.attacks._moments import PublicMoments, public_moments
+from blindsight.audit.attacks._state import StateModel, states
+from blindsight.audit.threat import Observation, ProtectedSet
+from blindsight.profile import Scalar
+
+__all__ = ["NibbleStatistics"]
+
+
+@register_attack
+class NibbleStatistics(Attack):
+    """For schemes that treat the 4-bit halves of all blocks alike and leave blocks in place: LE."""
+
+    name: ClassVar[str] = "nibble-statistics"
+    title: ClassVar[str] = "second moments of 4-bit halves, matched to public ones"
+    reference: ClassVar[str] = (
+        "ours; graph matching by Vogelstein et al., PLOS ONE 10(4), 2015, of Gaussian likelihoods, after the idea of "
+        "Le Roux, Bengio et al., 'Learning the 2-D topology of images', NIPS 2007"
+    )
+    observes: ClassVar[type[Observation]] = ProtectedSet
+    needs_public: ClassVar[bool] = True
+
+    def why_not(self, observation: Observation) -> str | None:
+        layout = layout_of(observation)
+        if layout is None or layout.sample != "nibble" or layout.moves or not layout.shared:
+            return "the scheme does not shuffle 4-bit halves alike in all blocks that stay in place"
+        if layout.grid.rows < 2 or layout.grid.cols < 2:
+            return "needs at least two rows and two columns of blocks"
+        return super().why_not(observation)
+
+    def run(self, observation: Observation, budget: Budget) -> Reconstruction:
+        layout, public = layout_of(observation), observation.public
+        assert layout is not None  # why_not refuses the rest
+        assert public is not None
+        budget.tell(0.0, "learning from public images")
+        learned = public_moments(public, layout.grid.block, budget.rng(1), high=True)
+        low = LowHalves(public, layout.grid)
+        model = StateModel(_middle(public), states(public.shape, oriented=False), budget)
+        out = np.empty_like(observation.images)
+        parts = groups(observation)
+        key, trusted = None, 0
+        for number, part in enumerate(parts):
+            budget.tell(0.2 + 0.8 * number / len(parts), f"arranging halves, set {number + 1} of {len(parts)}")
+            out[part], key, held = _one_key(observation.images[part], layout, learned, low, model, budget)
+            trusted += held
+        facts: dict[str, Scalar] = {"low_halves_known": trusted / len(parts)}
+        return Reconstruction(out, key if len(parts) == 1 else None, symmetric=True, facts=facts)
+
+
+def _middle(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """High halves alone, low ones at the middle: negation leaves them there, but for one."""
+    return (images & HIGH) + np.uint8(8)
+
+
+def _one_key(
+    images: NDArray[np.uint8],
+    layout: Layout,
+    learned: PublicMoments,
+    low: LowHalves,
+    model: StateModel,
+    budget: Budget,
+) -> tuple[NDArray[np.uint8], TilePermutation, bool]:
+    """Images, encrypting permutation, whether low halves are trusted."""
+    grid, size = layout.grid, layout.grid.block_samples
+    halves = split_nibbles(grid.to_blocks(images)).astype(np.float32) - 7.5  # (N, n, 2 S)
+    columns = high_halves(halves.reshape(-1, 2 * size), size)
+    highs = halves[..., columns]
+    order, sign = arrange(
+        highs.reshape(len(images), grid.rows, grid.cols, size) / 7.5, learned, signs=layout.negates, budget=budget
+    )
+
+    def shown() -> NDArray[np.uint8]:
+        placed = (highs * sign)[..., order] + 7.5
+        return grid.from_blocks(placed.round().astype(np.uint8) << np.uint8(4))
+
+    _, negative, color = model.likeliest(_middle(shown()))
+    order, sign = recolored(order, sign, grid.channels, negative, color)
+    high = shown()
+    others = np.setdiff1d(np.arange(2 * size), columns)
+    low_order, low_sign, trusted = low.match(high, halves[..., others], shared=True, signs=layout.negates)
+    index = np.empty(2 * size, np.int64)
+    index[1::2], index[::2] = columns[order], others[low_order[0]]
+    signs = np.empty(2 * size)
+    signs[columns], signs[others] = sign, low_sign[0]
+    mask = np.where(signs[index] < 0, 15, 0).astype(np.uint8)
+    decrypting = TilePermutation(grid, None, index[None], mask[None], sample="nibble")
+    if trusted:
+        found = decrypting.apply(images)
+        assert isinstance(found, np.ndarray)
+    else:
+        found = high | low.expected(high)
+    return found, decrypting.inverse(), trusted
