@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from blindsight.algebra import BlockGrid
 from blindsight.algebra.states import COLOR_COMPOSE, COLOR_ORDERS, ORIENTATION_COMPOSE, orient
 from blindsight.audit.attack import Budget
-from blindsight.audit.attacks._placing import Borders
+from blindsight.audit.attacks._borders import Borders
 
 __all__ = ["BlockStates", "pair_costs", "place_turned"]
 

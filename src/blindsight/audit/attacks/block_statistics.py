@@ -15,11 +15,11 @@ from blindsight.algebra.permutation import split_nibbles
 from blindsight.algebra.states import COLOR_ORDERS, orient
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._arrange import arrange_alone, high_halves
+from blindsight.audit.attacks._borders import Borders
 from blindsight.audit.attacks._layout import Layout, layout_of
 from blindsight.audit.attacks._low_halves import HIGH, LowHalves
 from blindsight.audit.attacks._matching import Matrix, Order, Term, cost, polish, relax
 from blindsight.audit.attacks._moments import RELATIONS, PublicMoments, centred, public_moments
-from blindsight.audit.attacks._placing import Borders
 from blindsight.audit.attacks._state import State, StateModel, state_permutation, states
 from blindsight.audit.attacks._turned_placing import pair_costs, place_turned
 from blindsight.audit.threat import Observation, ProtectedSet

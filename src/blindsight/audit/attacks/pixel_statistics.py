@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from blindsight.algebra import BlockGrid, TilePermutation
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._arrange import arrange, arrange_alone, leading_signs
+from blindsight.audit.attacks._borders import Borders, place
 from blindsight.audit.attacks._layout import Layout, groups, layout_of
 from blindsight.audit.attacks._matching import Matrix, Order, cost, polish
 from blindsight.audit.attacks._moments import PublicMoments, centred, moments, public_moments
-from blindsight.audit.attacks._placing import Borders, place
 from blindsight.audit.attacks._state import StateModel, state_permutation, states
 from blindsight.audit.threat import Observation, ProtectedSet
 

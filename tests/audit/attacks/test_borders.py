@@ -6,8 +6,8 @@ import pytest
 from blindsight.algebra import BlockGrid
 from blindsight.algebra.states import orient
 from blindsight.audit import Budget
+from blindsight.audit.attacks._borders import Borders, place
 from blindsight.audit.attacks._moments import centred
-from blindsight.audit.attacks._placing import Borders, place
 from blindsight.audit.attacks._turned_placing import pair_costs, place_turned
 from blindsight.audit.scenario import make_scenario
 
