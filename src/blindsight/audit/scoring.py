@@ -1,0 +1,305 @@
+"""What a reconstruction is worth: measured against the truth, which no attack sees, and beside its chance levels."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindsight.algebra import BlockGrid, BlockPermutation, SignedPermutation
+from blindsight.audit.attack import Reconstruction
+from blindsight.audit.estimates import Estimate, estimate
+from blindsight.audit.global_states import best_states
+from blindsight.audit.metrics import PSNR_CEILING, Measure, reconstruction_measures
+from blindsight.audit.reidentification import Reidentification, by_pixels, top1
+from blindsight.audit.scenario import Truth
+from blindsight.audit.threat import Observation
+from blindsight.errors import ParameterError
+
+__all__ = ["CHANCE", "REFERENCES", "KeyShare", "Levels", "Outcome", "Scores", "chance_levels", "key_share", "score"]
+
+Pixels = NDArray[np.uint8]
+#: uint8 (N, H, W, C) -> class indices, int64 (N,).
+Classify = Callable[[Pixels], NDArray[np.int64]]
+#: uint8 (N, H, W, C) -> one vector an image, (N, D).
+Features = Callable[[Pixels], NDArray[np.floating]]
+
+#: What the originals are compared with beside reconstructions, and how the page calls it.
+REFERENCES = {
+    "random_image": "another original at random",
+    "mean_image": "the mean image",
+    "mean_colour": "each original's own mean colour",
+    "black": "a black image",
+    "protected": "the protected image, as published",
+}
+#: Those of them that are guesses: what they reach is chance.
+CHANCE = ("random_image", "mean_image", "mean_colour", "black")
+#: Originals that a reconstruction is traced among, at most.
+CANDIDATES = 1000
+
+
+@dataclass(frozen=True)
+class KeyShare:
+    """How much of a key is right.
+
+    Attributes:
+        samples: share of samples whose place and mask are both right.
+        blocks: share of blocks right in every part; None where one of the keys is not made of whole blocks.
+    """
+
+    samples: float
+    blocks: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one set of pictures reaches.
+
+    Attributes:
+        measures: measure -> estimate.
+        exact: share of images equal to the original bit for bit.
+        reidentified: ``pixels``, and ``features`` where a feature function is given -> is the right original the
+            nearest. Empty where there is nothing to choose from.
+        label_accuracy: share whose class a classifier trained on plain images names; None without one.
+        key: of the recovered key; None where none was.
+    """
+
+    measures: dict[str, Estimate]
+    exact: Estimate
+    reidentified: dict[str, Reidentification]
+    label_accuracy: Estimate | None
+    key: KeyShare | None
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What is had without an attack: what the figures of a reconstruction are to be compared with.
+
+    Attributes:
+        references: name of :data:`REFERENCES` -> measure -> estimate; without ``random_image`` where there is one
+            original only.
+        protected: what the published images themselves reach.
+        plain_accuracy: of the classifier on the originals, the most that can be had; None without one.
+        commonest_class: share of the commonest class, what guessing it always reaches; None without labels.
+    """
+
+    references: dict[str, dict[str, Estimate]]
+    protected: Outcome
+    plain_accuracy: Estimate | None
+    commonest_class: float | None
+
+    def chance(self, measure: Measure) -> Estimate:
+        """The most alike of the guesses."""
+        guesses = [self.references[name][measure.name] for name in CHANCE if name in self.references]
+        return (max if measure.more_is_alike else min)(guesses, key=lambda guess: guess.mean)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What an attack reaches, beside its chance levels.
+
+    Attributes:
+        images: scored.
+        pick: of the reconstructions as the attacker gives them.
+        best: of the same in the best of the global states, where nothing observed tells these apart; else None.
+        levels: what is had without an attack.
+    """
+
+    images: int
+    pick: Outcome
+    best: Outcome | None
+    levels: Levels
+
+    @property
+    def top(self) -> Outcome:
+        """What a person gets out of it who picks by eye."""
+        return self.best or self.pick
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What every picture is measured by."""
+
+    measures: Sequence[Measure]
+    candidates: Pixels
+    classify: Classify | None
+    features: Features | None
+    seed: int
+
+
+def chance_levels(
+    truth: Truth,
+    observation: Observation,
+    *,
+    others: Pixels | None = None,
+    lpips: Callable[[Pixels, Pixels], float] | None = None,
+    classify: Classify | None = None,
+    features: Features | None = None,
+    seed: int = 0,
+) -> Levels:
+    """What is had without an attack. The same for all attacks on one observation; arguments as of :func:`score`."""
+    stick = _yardstick(truth, observation, others, lpips, classify, features, seed)
+    pictures = _references(truth.images, observation, stick.candidates, seed)
+    references = {
+        name: {measure.name: _mean(measure, found, truth.images, seed) for measure in stick.measures}
+        for name, found in pictures.items()
+    }
+    accuracy = commonest = None
+    if truth.labels is not None:
+        commonest = float(np.unique(truth.labels, return_counts=True)[1].max() / len(truth.labels))
+        accuracy = _accuracy(truth.images, truth, stick)
+    return Levels(references, _outcome(observation.images, None, truth, stick), accuracy, commonest)
+
+
+def score(
+    reconstruction: Reconstruction,
+    truth: Truth,
+    observation: Observation,
+    *,
+    others: Pixels | None = None,
+    one_state: bool | None = None,
+    levels: Levels | None = None,
+    lpips: Callable[[Pixels, Pixels], float] | None = None,
+    classify: Classify | None = None,
+    features: Features | None = None,
+    seed: int = 0,
+) -> Scores:
+    """Measures reconstructions.
+
+    Args:
+        reconstruction: of an attack on ``observation``.
+        truth: of the same scenario.
+        observation: what the attacker saw.
+        others: uint8 (G, H, W, C), originals of the same set that are not in ``truth``: further candidates.
+        one_state: one global state for all images; default: where the profile says that all have one key.
+        levels: of :func:`chance_levels`, where several attacks are scored; computed here where None.
+        lpips: reports LPIPS.
+        classify: names the class of plain images; reports label accuracy where the truth has labels.
+        features: of plain images; reports re-identification by their cosine.
+        seed: of the intervals and of the random images.
+
+    Raises:
+        ParameterError: reconstructions of another number, shape or dtype than the truth.
+    """
+    images = reconstruction.images
+    if images.shape != truth.images.shape or images.dtype != np.uint8:
+        raise ParameterError(
+            f"reconstructions are {images.dtype} {images.shape}, the originals uint8 {truth.images.shape}; "
+            "an attack gives one image for each that it saw, in their order"
+        )
+    given = (others, lpips, classify, features, seed)
+    if levels is None:
+        levels = chance_levels(
+            truth, observation, others=others, lpips=lpips, classify=classify, features=features, seed=seed
+        )
+    stick = _yardstick(truth, observation, *given)
+    pick, best = _outcome(images, reconstruction.key, truth, stick), None
+    if reconstruction.symmetric:
+        shared = observation.profile.key_scope == "dataset" if one_state is None else one_state
+        grid = BlockGrid(*images.shape[1:], observation.profile.block_size or 1)
+        states = best_states(images, truth.images, grid, shared=shared)
+        turned = np.stack([state.apply(image) for state, image in zip(states, images, strict=True)])
+        key, moved = reconstruction.key, None
+        if key is not None and key.shape == grid.shape and shared:
+            # The pictures come back through state @ key^-1, so what encrypts is key @ state^-1.
+            moved = key @ states[0].inverse()
+        best = _outcome(turned, moved, truth, stick)
+    return Scores(len(images), pick, best, levels)
+
+
+def _yardstick(
+    truth: Truth,
+    observation: Observation,
+    others: Pixels | None,
+    lpips: Callable[[Pixels, Pixels], float] | None,
+    classify: Classify | None,
+    features: Features | None,
+    seed: int,
+) -> Yardstick:
+    if observation.images.shape != truth.images.shape:
+        raise ParameterError(f"observed {observation.images.shape}, true {truth.images.shape}: not of one scenario")
+    known = truth.images if others is None else np.concatenate([truth.images, others])
+    # The targets come first, so that they are among the candidates kept.
+    candidates = known[: max(CANDIDATES, len(truth.images))]
+    return Yardstick(reconstruction_measures(truth.images.shape[1:], lpips), candidates, classify, features, seed)
+
+
+def _references(originals: Pixels, observation: Observation, known: Pixels, seed: int) -> dict[str, Pixels]:
+    """Reference -> what stands in for each original."""
+    n = len(originals)
+    found = {}
+    if len(known) > 1:
+        steps = np.random.default_rng(seed).integers(1, len(known), n)
+        found["random_image"] = known[(np.arange(n) + steps) % len(known)]
+    if observation.public is not None:
+        mean = np.broadcast_to(observation.public.mean(axis=0), originals.shape)
+    elif len(known) > 1:  # of the others: an original must not help to guess itself
+        mean = (known.sum(axis=0, dtype=np.float64) - originals) / (len(known) - 1)
+    else:
+        mean = np.full(originals.shape, 127.5)
+    found["mean_image"] = np.rint(mean).astype(np.uint8)
+    colour = np.rint(originals.mean(axis=(1, 2), keepdims=True)).astype(np.uint8)
+    found["mean_colour"] = np.broadcast_to(colour, originals.shape)
+    found["black"] = np.zeros_like(originals)
+    found["protected"] = observation.images
+    return {name: found[name] for name in REFERENCES if name in found}
+
+
+def _outcome(found: Pixels, key: SignedPermutation | None, truth: Truth, stick: Yardstick) -> Outcome:
+    exact = [float(np.array_equal(a, b)) for a, b in zip(found, truth.images, strict=True)]
+    reidentified = {}
+    if len(stick.candidates) > 1:
+        rows = range(len(found))
+        scores = by_pixels(list(found), list(stick.candidates))
+        reidentified["pixels"] = top1(scores, rows, stick.seed)
+        if stick.features is not None:
+            a, b = (_unit(stick.features(images)) for images in (found, stick.candidates))
+            reidentified["features"] = top1(a @ b.T, rows, stick.seed)
+    return Outcome(
+        {measure.name: _mean(measure, found, truth.images, stick.seed) for measure in stick.measures},
+        _estimate(exact, stick.seed),
+        reidentified,
+        _accuracy(found, truth, stick),
+        None if key is None or truth.key is None else key_share(key, truth.key),
+    )
+
+
+def key_share(found: SignedPermutation, true: SignedPermutation) -> KeyShare | None:
+    """How much of a key is right; None where it acts on images of another shape.
+
+    Args:
+        found: the recovered one.
+        true: the one that encrypts.
+    """
+    if found.shape != true.shape:
+        return None
+    blocks = None
+    if isinstance(found, BlockPermutation) and isinstance(true, BlockPermutation) and found.grid == true.grid:
+        names = ("source", "orientation", "negative", "color")
+        blocks = float(np.all([getattr(found, name) == getattr(true, name) for name in names], axis=0).mean())
+    if found.sample != true.sample:
+        found, true = found.as_nibbles(), true.as_nibbles()
+    right = (found.index == true.index) & (found.mask == true.mask)
+    return KeyShare(float(right.mean()), blocks)
+
+
+def _accuracy(found: Pixels, truth: Truth, stick: Yardstick) -> Estimate | None:
+    if stick.classify is None or truth.labels is None:
+        return None
+    return _estimate([float(right) for right in stick.classify(found) == truth.labels], stick.seed)
+
+
+def _mean(measure: Measure, found: Pixels, wanted: Pixels, seed: int) -> Estimate:
+    return _estimate([measure.of(a, b) for a, b in zip(found, wanted, strict=True)], seed)
+
+
+def _estimate(values: list[float], seed: int) -> Estimate:
+    found = estimate(values, PSNR_CEILING, seed)
+    assert found is not None  # an observation has an image at least
+    return found
+
+
+def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    x = vectors.reshape(len(vectors), -1).astype(np.float64)
+    unit: NDArray[np.float64] = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return unit
