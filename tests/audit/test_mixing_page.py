@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from blindsight.audit import mixing_page
+from blindsight.audit import _page, mixing_page
 from blindsight.audit._figures import _speed_top
 from blindsight.audit.mixing_report import mixing_report
 from blindsight.audit.mixing_speed import Speed
@@ -96,12 +96,12 @@ def test_it_says_what_the_numbers_are_worth(page_of):
     ],
 )
 def test_tiles_have_one_decimal_and_are_never_rounded_to_none_or_all(share, text):
-    assert mixing_page._tile(share).replace("\u00a0", " ") == text
+    assert _page._tile(share).replace("\u00a0", " ") == text
 
 
 def test_a_speed_above_that_of_no_mixing_is_called_noise():
-    assert mixing_page._pace(1.02) == "as fast, within noise"
-    assert mixing_page._pace(0.934) == "93.4\u00a0%"
+    assert _page._pace(1.02) == "as fast, within noise"
+    assert _page._pace(0.934) == "93.4\u00a0%"
 
 
 def test_the_speeds_are_told_warm_and_cold_in_the_order_of_blocks_and_donors(page_of):

@@ -13,7 +13,7 @@ from blindsight.audit.attack import Reconstruction
 from blindsight.audit.global_states import best_states, global_state, global_states
 from blindsight.audit.metrics import correlation, reconstruction_measures
 from blindsight.audit.scenario import Truth, make_scenario
-from blindsight.audit.scoring import CHANCE, chance_levels, key_share, score
+from blindsight.audit.scoring import CHANCE, Yardstick, chance_levels, key_share, score
 from blindsight.errors import ParameterError
 
 
@@ -32,8 +32,10 @@ def test_the_truth_scores_full_marks(crops: np.ndarray) -> None:
         Reconstruction(crops, truth.key),
         truth,
         scenario.observation,
-        classify=lambda images: np.arange(len(images)) % 2,
-        features=lambda images: images.reshape(len(images), -1),
+        by=Yardstick(
+            classify=lambda images: np.arange(len(images)) % 2,
+            features=lambda images: images.reshape(len(images), -1),
+        ),
     )
     assert found.images == 8
     assert found.best is None

@@ -1,4 +1,4 @@
-"""The states that nothing observed tells apart: a whole picture turned or flipped, negated, its colours in another order.
+"""The states that nothing observed tells apart: pictures turned or flipped, negated, colours in another order.
 
 A puzzle that is solved is solved up to one of them: 8 orientations (4 where the picture is not square), 2 signs, 6
 colour orders (1 for grayscale), 96 in all. A person picks the right one by eye.

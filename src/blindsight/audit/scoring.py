@@ -1,7 +1,7 @@
 """What a reconstruction is worth: measured against the truth, which no attack sees, and beside its chance levels."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,19 @@ from blindsight.audit.scenario import Truth
 from blindsight.audit.threat import Observation
 from blindsight.errors import ParameterError
 
-__all__ = ["CHANCE", "REFERENCES", "KeyShare", "Levels", "Outcome", "Scores", "chance_levels", "key_share", "score"]
+__all__ = [
+    "CHANCE",
+    "REFERENCES",
+    "KeyShare",
+    "Levels",
+    "Outcome",
+    "Scores",
+    "Yardstick",
+    "chance_levels",
+    "in_best_state",
+    "key_share",
+    "score",
+]
 
 Pixels = NDArray[np.uint8]
 #: uint8 (N, H, W, C) -> class indices, int64 (N,).
@@ -118,37 +130,56 @@ class Scores:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What every picture is measured by."""
+    """What is measured beside pixels, and the seed.
 
-    measures: Sequence[Measure]
-    candidates: Pixels
-    classify: Classify | None
-    features: Features | None
-    seed: int
+    Attributes:
+        lpips: reports LPIPS; an :class:`~blindsight.audit.perceptual.Lpips`.
+        classify: names the class of plain images, (N, H, W, C) -> int (N,); reports label accuracy where the truth has
+            labels.
+        features: of plain images, (N, H, W, C) -> (N, D); reports re-identification by their cosine.
+        seed: of the intervals and of the random images.
+    """
+
+    lpips: Callable[[Pixels, Pixels], float] | None = None
+    classify: Classify | None = None
+    features: Features | None = None
+    seed: int = 0
+
+    def measures(self, shape: tuple[int, ...]) -> tuple[Measure, ...]:
+        """For images (H, W, C) of this shape."""
+        return reconstruction_measures(shape, self.lpips)
+
+
+PLAIN_YARDSTICK = Yardstick()
 
 
 def chance_levels(
-    truth: Truth,
-    observation: Observation,
-    *,
-    others: Pixels | None = None,
-    lpips: Callable[[Pixels, Pixels], float] | None = None,
-    classify: Classify | None = None,
-    features: Features | None = None,
-    seed: int = 0,
+    truth: Truth, observation: Observation, *, others: Pixels | None = None, by: Yardstick = PLAIN_YARDSTICK
 ) -> Levels:
-    """What is had without an attack. The same for all attacks on one observation; arguments as of :func:`score`."""
-    stick = _yardstick(truth, observation, others, lpips, classify, features, seed)
-    pictures = _references(truth.images, observation, stick.candidates, seed)
+    """What is had without an attack. The same for all attacks on one observation.
+
+    Args:
+        truth: of the scenario.
+        observation: likewise.
+        others: uint8 (G, H, W, C), originals of the same set that are not in ``truth``: further candidates.
+        by: what is measured.
+
+    Raises:
+        ParameterError: truth and observation of different scenarios.
+    """
+    if observation.images.shape != truth.images.shape:
+        raise ParameterError(f"observed {observation.images.shape}, true {truth.images.shape}: not of one scenario")
+    known = _candidates(truth, others)
+    pictures = _references(truth.images, observation, known, by.seed)
     references = {
-        name: {measure.name: _mean(measure, found, truth.images, seed) for measure in stick.measures}
+        name: {measure.name: _mean(measure, found, truth.images, by.seed) for measure in by.measures(found.shape[1:])}
         for name, found in pictures.items()
     }
-    accuracy = commonest = None
+    commonest = None
     if truth.labels is not None:
         commonest = float(np.unique(truth.labels, return_counts=True)[1].max() / len(truth.labels))
-        accuracy = _accuracy(truth.images, truth, stick)
-    return Levels(references, _outcome(observation.images, None, truth, stick), accuracy, commonest)
+    protected = _outcome(observation.images, None, truth, known, by)
+    return Levels(references, protected, _accuracy(truth.images, truth, by), commonest)
 
 
 def score(
@@ -159,10 +190,7 @@ def score(
     others: Pixels | None = None,
     one_state: bool | None = None,
     levels: Levels | None = None,
-    lpips: Callable[[Pixels, Pixels], float] | None = None,
-    classify: Classify | None = None,
-    features: Features | None = None,
-    seed: int = 0,
+    by: Yardstick = PLAIN_YARDSTICK,
 ) -> Scores:
     """Measures reconstructions.
 
@@ -173,10 +201,7 @@ def score(
         others: uint8 (G, H, W, C), originals of the same set that are not in ``truth``: further candidates.
         one_state: one global state for all images; default: where the profile says that all have one key.
         levels: of :func:`chance_levels`, where several attacks are scored; computed here where None.
-        lpips: reports LPIPS.
-        classify: names the class of plain images; reports label accuracy where the truth has labels.
-        features: of plain images; reports re-identification by their cosine.
-        seed: of the intervals and of the random images.
+        by: what is measured.
 
     Raises:
         ParameterError: reconstructions of another number, shape or dtype than the truth.
@@ -187,41 +212,37 @@ def score(
             f"reconstructions are {images.dtype} {images.shape}, the originals uint8 {truth.images.shape}; "
             "an attack gives one image for each that it saw, in their order"
         )
-    given = (others, lpips, classify, features, seed)
     if levels is None:
-        levels = chance_levels(
-            truth, observation, others=others, lpips=lpips, classify=classify, features=features, seed=seed
-        )
-    stick = _yardstick(truth, observation, *given)
-    pick, best = _outcome(images, reconstruction.key, truth, stick), None
+        levels = chance_levels(truth, observation, others=others, by=by)
+    known = _candidates(truth, others)
+    pick, best = _outcome(images, reconstruction.key, truth, known, by), None
     if reconstruction.symmetric:
-        shared = observation.profile.key_scope == "dataset" if one_state is None else one_state
-        grid = BlockGrid(*images.shape[1:], observation.profile.block_size or 1)
-        states = best_states(images, truth.images, grid, shared=shared)
-        turned = np.stack([state.apply(image) for state, image in zip(states, images, strict=True)])
-        key, moved = reconstruction.key, None
-        if key is not None and key.shape == grid.shape and shared:
-            # The pictures come back through state @ key^-1, so what encrypts is key @ state^-1.
-            moved = key @ states[0].inverse()
-        best = _outcome(turned, moved, truth, stick)
+        turned = in_best_state(reconstruction, truth, observation, one_state=one_state)
+        best = _outcome(turned.images, turned.key, truth, known, by)
     return Scores(len(images), pick, best, levels)
 
 
-def _yardstick(
-    truth: Truth,
-    observation: Observation,
-    others: Pixels | None,
-    lpips: Callable[[Pixels, Pixels], float] | None,
-    classify: Classify | None,
-    features: Features | None,
-    seed: int,
-) -> Yardstick:
-    if observation.images.shape != truth.images.shape:
-        raise ParameterError(f"observed {observation.images.shape}, true {truth.images.shape}: not of one scenario")
+def in_best_state(
+    reconstruction: Reconstruction, truth: Truth, observation: Observation, *, one_state: bool | None = None
+) -> Reconstruction:
+    """The same reconstruction in the global state that is most like the truth; arguments as of :func:`score`."""
+    images = reconstruction.images
+    shared = observation.profile.key_scope == "dataset" if one_state is None else one_state
+    height, width, channels = images.shape[1:]
+    grid = BlockGrid(height, width, channels, observation.profile.block_size or 1)
+    states = best_states(images, truth.images, grid, shared=shared)
+    turned = np.stack([state.apply(image) for state, image in zip(states, images, strict=True)])
+    key, moved = reconstruction.key, None
+    if key is not None and key.shape == grid.shape and shared:
+        # The pictures come back through state @ key^-1, so what encrypts is key @ state^-1.
+        moved = key @ states[0].inverse()
+    return replace(reconstruction, images=turned, key=moved)
+
+
+def _candidates(truth: Truth, others: Pixels | None) -> Pixels:
+    """Originals to be taken for one, the true ones first, so that they are among those kept."""
     known = truth.images if others is None else np.concatenate([truth.images, others])
-    # The targets come first, so that they are among the candidates kept.
-    candidates = known[: max(CANDIDATES, len(truth.images))]
-    return Yardstick(reconstruction_measures(truth.images.shape[1:], lpips), candidates, classify, features, seed)
+    return known[: max(CANDIDATES, len(truth.images))]
 
 
 def _references(originals: Pixels, observation: Observation, known: Pixels, seed: int) -> dict[str, Pixels]:
@@ -245,21 +266,20 @@ def _references(originals: Pixels, observation: Observation, known: Pixels, seed
     return {name: found[name] for name in REFERENCES if name in found}
 
 
-def _outcome(found: Pixels, key: SignedPermutation | None, truth: Truth, stick: Yardstick) -> Outcome:
+def _outcome(found: Pixels, key: SignedPermutation | None, truth: Truth, known: Pixels, by: Yardstick) -> Outcome:
     exact = [float(np.array_equal(a, b)) for a, b in zip(found, truth.images, strict=True)]
     reidentified = {}
-    if len(stick.candidates) > 1:
+    if len(known) > 1:
         rows = range(len(found))
-        scores = by_pixels(list(found), list(stick.candidates))
-        reidentified["pixels"] = top1(scores, rows, stick.seed)
-        if stick.features is not None:
-            a, b = (_unit(stick.features(images)) for images in (found, stick.candidates))
-            reidentified["features"] = top1(a @ b.T, rows, stick.seed)
+        reidentified["pixels"] = top1(by_pixels(list(found), list(known)), rows, by.seed)
+        if by.features is not None:
+            a, b = (_unit(by.features(images)) for images in (found, known))
+            reidentified["features"] = top1(a @ b.T, rows, by.seed)
     return Outcome(
-        {measure.name: _mean(measure, found, truth.images, stick.seed) for measure in stick.measures},
-        _estimate(exact, stick.seed),
+        {measure.name: _mean(measure, found, truth.images, by.seed) for measure in by.measures(found.shape[1:])},
+        _estimate(exact, by.seed),
         reidentified,
-        _accuracy(found, truth, stick),
+        _accuracy(found, truth, by),
         None if key is None or truth.key is None else key_share(key, truth.key),
     )
 
@@ -283,10 +303,10 @@ def key_share(found: SignedPermutation, true: SignedPermutation) -> KeyShare | N
     return KeyShare(float(right.mean()), blocks)
 
 
-def _accuracy(found: Pixels, truth: Truth, stick: Yardstick) -> Estimate | None:
-    if stick.classify is None or truth.labels is None:
+def _accuracy(found: Pixels, truth: Truth, by: Yardstick) -> Estimate | None:
+    if by.classify is None or truth.labels is None:
         return None
-    return _estimate([float(right) for right in stick.classify(found) == truth.labels], stick.seed)
+    return _estimate([float(right) for right in by.classify(found) == truth.labels], by.seed)
 
 
 def _mean(measure: Measure, found: Pixels, wanted: Pixels, seed: int) -> Estimate:

@@ -1,0 +1,272 @@
+"""``blindsight audit``: what an attacker can still see."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from blindsight.cli._common import AsJson, parse_size, print_json, require_provider
+from blindsight.cli._data import DataRoot, Download
+from blindsight.errors import MissingDependencyError, ParameterError, ProfileMismatchError
+
+if TYPE_CHECKING:
+    from blindsight.audit.attack import Attack
+    from blindsight.audit.judging import Judging
+    from blindsight.audit.report import AuditReport
+
+__all__ = ["audit_app"]
+
+PACKAGES = {
+    "skimage": "scikit-image",
+    "scipy": "scipy",
+    "imagehash": "ImageHash",
+    "matplotlib": "matplotlib",
+    "jinja2": "jinja2",
+}
+
+
+class _AuditGroup(TyperGroup):
+    """``audit OUT`` means ``audit run OUT``: whatever is no subcommand is taken for a protected set."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] != "--help" and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+audit_app = typer.Typer(
+    name="audit",
+    cls=_AuditGroup,
+    help="Attack a protected set and report what comes back: audit OUT.\n\n"
+    "audit OUT is audit run OUT; see audit run --help for what it takes. "
+    "For a folder called run, list or compare write ./list.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+Attacks = Annotated[
+    list[str] | None,
+    typer.Option("--attack", metavar="NAME", help="This attack only; may be repeated. \\[default: all that fit]"),
+]
+Threats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threat",
+        metavar="NAME",
+        help="one-image, protected-set, labelled-set, known-pairs, chosen-plaintext or shared-model; may be repeated. "
+        "\\[default: all that what you give allows]",
+    ),
+]
+Budget = Annotated[float, typer.Option("--budget", help="Seconds an attack and kind of attacker.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same sample and attacks.")]
+Learned = Annotated[bool, typer.Option("--learned", help="Also the attacks that train networks: give them hours.")]
+Lpips = Annotated[
+    Path | None,
+    typer.Option("--lpips", help="Weights of LPIPS (AlexNet) on disk: reports it.", show_default=False),
+]
+Classifier = Annotated[
+    Path | None,
+    typer.Option("--classifier", help="Run folder of a model of plain images: reports label accuracy."),
+]
+
+
+@audit_app.command()
+def run(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that protect wrote.", show_default=False)],
+    plain_reference: Annotated[
+        str | None,
+        typer.Option(
+            "--plain-reference", help="Plain images of the same kind that anybody can get: folder, npz or set by name."
+        ),
+    ] = None,
+    known_pairs: Annotated[
+        int, typer.Option("--known-pairs", min=0, help="Grant the attacker so many originals with their copies.")
+    ] = 0,
+    owner_truth: Annotated[
+        str | None,
+        typer.Option(
+            "--owner-truth", metavar="PHOTOS", help="What was protected: scores the attacks. Needs the index."
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="Key file, or -: scores the attacks, and answers chosen plaintexts."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="RUN", help="Grant the attacker a model trained on OUT.")
+    ] = None,
+    threat: Threats = None,
+    attack: Attacks = None,
+    learned: Learned = False,
+    sample: Annotated[int, typer.Option(min=1, help="Images that attackers see, chosen at random.")] = 200,
+    budget: Budget = 60.0,
+    seed: Seed = 0,
+    report: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the report, outside OUT. \\[default: OUT.owner/audit, or OUT.audit]"),
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option("--index", help="The index that protect wrote. \\[default: OUT.owner]")
+    ] = None,
+    lpips: Lpips = None,
+    classifier: Classifier = None,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Attack a protected set and write report.html and report.json.
+
+    Without --key or --owner-truth it is what a provider could do: pictures, and no scores. With one of them the attacks
+    are scored, beside their chance levels. The attacks never see the key, nor any original but the known pairs.
+
+    Example: blindsight audit protected --plain-reference holiday-pictures
+
+    Example: blindsight audit protected --known-pairs 4 --owner-truth photos --key owner.key
+    """
+    _require_extra("audit")
+    from blindsight.audit.report import Granted, audit_protected, chosen_attacks
+    from blindsight.owner.keys import load_keyset
+    from blindsight.owner.reveal import cipher_profile
+    from blindsight.owner.sources import open_source
+
+    secret = None if key is None else load_keyset(key).get(cipher_profile(out).key_id or "")
+    granted = Granted(
+        key=secret,
+        originals=None if owner_truth is None else open_source(owner_truth, root=data_root),
+        public=None if plain_reference is None else open_source(plain_reference, root=data_root),
+        pairs=known_pairs,
+        model=None if model is None else _shared_model(model, out),
+    )
+    chosen = chosen_attacks(attack or (), learned=learned)
+    with _judging(budget, seed, lpips, classifier) as judging:
+        found = audit_protected(
+            out,
+            report,
+            granted=granted,
+            threats=threat or (),
+            attacks=chosen,
+            sample=sample,
+            index=index,
+            judging=judging,
+        )
+    if as_json:
+        print_json({"page": str(found.page), "data": str(found.data), **found.as_json()})
+    else:
+        _print_report(found)
+
+
+@audit_app.command("list")
+def list_attacks(as_json: AsJson = False) -> None:
+    """Show the attacks: what each needs to see, and the paper it is from.
+
+    Example: blindsight audit list
+    """
+    _require_extra("audit")
+    from blindsight.audit.attack import list_attacks as known
+
+    attacks = known()
+    if as_json:
+        print_json(
+            {
+                "attacks": [
+                    {
+                        "name": each.name,
+                        "title": each.title,
+                        "needs": each.observes.name,
+                        "needs_public": each.needs_public,
+                        "learns": each.learns,
+                        "reference": each.reference,
+                    }
+                    for each in attacks
+                ]
+            }
+        )
+        return
+    for each in attacks:
+        typer.echo(f"{each.name}\n  {each.title}\n  needs {_needs(each)}\n  {each.reference}")
+
+
+def _needs(attack: "Attack") -> str:
+    public = " and plain images of the same kind" if attack.needs_public else ""
+    return f"{attack.observes.title}{public}" + ("; trains a network" if attack.learns else "")
+
+
+def _require_extra(purpose: str) -> None:
+    for module, package in PACKAGES.items():
+        if find_spec(module) is None:
+            raise MissingDependencyError.of(package, "audit", purpose)
+
+
+def _shared_model(folder: Path, protected: Path) -> Any:
+    """The module of a run that was trained on these images."""
+    require_provider("an attack on a model")
+    from blindsight.nets.runs import load_run
+    from blindsight.owner.reveal import cipher_profile
+
+    loaded = load_run(folder)
+    loaded.profile.require_same_protection(cipher_profile(protected), str(folder), str(protected))
+    if loaded.normalisation != (0.5, 0.5):
+        raise ProfileMismatchError(f"{folder} takes images of another normalisation than 0.5, 0.5; train it again")
+    return loaded.model
+
+
+def _classify(folder: Path) -> Callable[[Any], Any]:
+    """Class indices by a model of plain images."""
+    require_provider("a classifier")
+    from blindsight.nets.runs import load_run
+    from blindsight.provider.prediction import predict
+
+    loaded = load_run(folder)
+    if loaded.profile.kind == "cipher":
+        raise ProfileMismatchError(f"{folder} is a model of protected images; give one that was trained on plain ones")
+    return lambda images: predict(loaded, images).argmax(1)
+
+
+@contextmanager
+def _judging(budget: float, seed: int, lpips: Path | None, classifier: Path | None) -> "Iterator[Judging]":
+    from blindsight.audit.judging import Judging
+    from blindsight.audit.perceptual import Lpips
+    from blindsight.audit.scoring import Yardstick
+
+    if budget <= 0:
+        raise ParameterError(f"--budget is seconds, more than 0; got {budget:g}")
+    by = Yardstick(
+        lpips=None if lpips is None else Lpips(lpips),
+        classify=None if classifier is None else _classify(classifier),
+        seed=seed,
+    )
+    with _progress() as tell:
+        yield Judging(seconds=budget, seed=seed, by=by, tell=tell)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, str, float, str], None]]:
+    """On a terminal one line that changes; elsewhere a line an attack."""
+    if not sys.stderr.isatty():
+        told: set[tuple[str, str]] = set()
+
+        def line(threat: str, title: str, share: float, what: str) -> None:  # noqa: ARG001
+            if (threat, title) not in told:
+                told.add((threat, title))
+                typer.echo(f"{threat}: {title}", err=True)
+
+        yield line
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("attacking") as status:
+        yield lambda threat, title, share, what: status.update(f"{threat}: {title}, {100 * share:.0f} %, {what}")
+
+
+def _print_report(report: "AuditReport") -> None:
+    verdict = report.verdict
+    typer.echo(verdict.headline)
+    for text in (*verdict.findings, *verdict.warnings):
+        typer.echo(f"  {text}")
+    shown = "  (shows originals: yours, do not hand it over)" if report.scored else ""
+    typer.echo(f"page: {report.page}{shown}")
+    typer.echo(f"numbers: {report.data}")
