@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from blindsight.audit import _page, mixing_page
+from blindsight.audit import _page
 from blindsight.audit._figures import _speed_top
 from blindsight.audit.mixing_report import mixing_report
 from blindsight.audit.mixing_speed import Speed

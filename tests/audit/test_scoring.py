@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blindsight.algebra import BlockGrid, SignedPermutation
 from blindsight.audit.attack import Reconstruction
 from blindsight.audit.global_states import best_states, global_state, global_states
-from blindsight.audit.metrics import correlation, reconstruction_measures
+from blindsight.audit.metrics import correlation
 from blindsight.audit.scenario import Truth, make_scenario
 from blindsight.audit.scoring import CHANCE, Yardstick, chance_levels, key_share, score
 from blindsight.errors import ParameterError
@@ -89,8 +89,7 @@ def test_what_nobody_could_see_scores_at_chance(crops: np.ndarray) -> None:
     scenario = make_scenario(crops, "etc", 4)
     noise = np.random.default_rng(0).integers(0, 256, crops.shape, np.uint8)
     found = score(Reconstruction(noise, SignedPermutation.identity((16, 16, 3))), scenario.truth, scenario.observation)
-    ssim, *_ = reconstruction_measures((16, 16, 3))
-    assert found.top.measures["ssim"].mean < found.levels.chance(ssim).mean
+    assert found.top.measures["ssim"].mean < found.levels.chance_of("ssim").mean
     assert found.top.exact.mean == 0
     assert found.top.key is not None
     assert found.top.key.samples < 0.05
@@ -109,9 +108,8 @@ def test_chance_levels_by_hand(crops: np.ndarray) -> None:
     assert levels.references["mean_image"]["correlation"].mean == pytest.approx(
         np.mean([correlation(a, b) for a, b in zip(others, crops, strict=True)]), abs=1e-3
     )
-    ssim, psnr, _ = reconstruction_measures((16, 16, 3))
-    for measure in (ssim, psnr):
-        assert levels.chance(measure).mean == max(levels.references[name][measure.name].mean for name in CHANCE)
+    for measure in ("ssim", "psnr"):
+        assert levels.chance_of(measure).mean == max(levels.references[name][measure].mean for name in CHANCE)
     assert levels.protected.exact.mean == 0
 
 

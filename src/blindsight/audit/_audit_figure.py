@@ -39,9 +39,9 @@ def threats_figure(threats: Sequence[ThreatResult]) -> str:
                     axes.plot(level["ssim"].mean, row, mark, color=colour, markersize=6, label=None if row else label)
             best: Estimate = threat.outcome.measures["ssim"]
             spread = [[best.mean - best.low], [best.high - best.mean]]
-            name = None if row else "the best attack"
+            title = None if row else "the best attack"
             axes.errorbar(
-                [best.mean], [row], xerr=spread, fmt="o", markersize=9, color=ORANGE, capsize=3, label=name, zorder=3
+                [best.mean], [row], xerr=spread, fmt="o", markersize=9, color=ORANGE, capsize=3, label=title, zorder=3
             )
         axes.set_yticks(range(len(scored)), [threat.title for threat in scored])
         axes.set_ylim(len(scored) - 0.5, -0.5)

@@ -12,7 +12,6 @@ import numpy as np
 
 from blindsight.audit.attack import Attack
 from blindsight.audit.cases import Case, keyless
-from blindsight.audit.metrics import reconstruction_measures
 from blindsight.audit.mixing_verdict import percent
 from blindsight.audit.results import LEVELS, AttackResult, Pictures, ThreatResult
 from blindsight.audit.scoring import Levels, Outcome, Yardstick, chance_levels, in_best_state, score
@@ -29,7 +28,7 @@ MARGIN = 0.05
 #: How many times chance re-identification may be and still count as nothing.
 TIMES = 2
 COPIES = "gives back what it sees"
-SSIM = reconstruction_measures((1, 1, 1))[0]
+SSIM = "ssim"
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def _on_keyless(attack: Attack, result: AttackResult, case: Case, judging: Judgi
     if trial.reconstruction is not None and easy.truth is not None:
         levels, one_state = result.scores.levels, _one_state(case)
         scores = score(trial.reconstruction, easy.truth, easy.seen, one_state=one_state, levels=levels)
-        reached = scores.top.measures[SSIM.name].mean
+        reached = scores.top.measures[SSIM].mean
     solved = reached >= RESTORED
     flags = result.flags if solved else (*result.flags, f"reaches SSIM {reached:.2f} where there is no key")
     return replace(result, keyless=reached, flags=flags, is_evidence=solved and COPIES not in flags)
@@ -166,7 +165,7 @@ def _best(levels: Levels, results: list[AttackResult]) -> tuple[AttackResult | N
 
     def worth(entry: tuple[AttackResult | None, Outcome, str, str]) -> tuple[int, float, float]:
         _, outcome, level, _ = entry
-        return -list(LEVELS).index(level), outcome.exact.mean, outcome.measures[SSIM.name].mean
+        return -list(LEVELS).index(level), outcome.exact.mean, outcome.measures[SSIM].mean
 
     best, _, level, reason = max(judged, key=worth)
     return best, level, reason
@@ -174,7 +173,7 @@ def _best(levels: Levels, results: list[AttackResult]) -> tuple[AttackResult | N
 
 def _level(levels: Levels, top: Outcome, who: str) -> tuple[str, str]:
     """What the best that was reached means, and why."""
-    found, chance = top.measures[SSIM.name], levels.chance(SSIM)
+    found, chance = top.measures[SSIM], levels.chance_of(SSIM)
     said = f"SSIM {found.mean:.2f}, chance {chance.mean:.2f}"
     if top.exact.mean >= MOST:
         return "restored", f"Of the pictures {percent(top.exact.mean)} come back bit for bit, by {who}."

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.audit.metrics import psnr
-from blindsight.errors import BlindsightError, CorruptDataError, ParameterError, ProfileError
-from blindsight.images import DEFAULT_MAX_PIXELS, fit_image
+from blindsight.errors import CorruptDataError, ParameterError, ProfileError
+from blindsight.images import DEFAULT_MAX_PIXELS
 from blindsight.owner._inputs import read_item
 from blindsight.owner._layout import opener
 from blindsight.owner.index import ImageRecord, Index, default_index
@@ -20,11 +20,9 @@ from blindsight.owner.reveal import protected_records, read_blocks
 from blindsight.owner.sources import Item, Source
 from blindsight.profile import Profile
 
-__all__ = ["Published", "open_published", "originals_of", "public_images"]
+__all__ = ["Published", "open_published", "originals_of"]
 
 Pixels = NDArray[np.uint8]
-#: Public images that an attacker takes, at most.
-PUBLIC = 1000
 #: dB. What JPEG left of an image is nearer to its original than this; another image is not.
 SAME = 15.0
 
@@ -143,8 +141,8 @@ def originals_of(published: Published, *, key: SecretKey | None, source: Source 
         plain = fitted(_pixels(source, items[record.path], published.profile), published.profile)
         if plain.shape != image.shape or not _same(plain, revealed, place, lossless=published.profile.codec.lossless):
             raise CorruptDataError(
-                f"{record.path} of {source.label} is not the original of {record.file}; give the originals as they were "
-                "when they were protected"
+                f"{record.path} of {source.label} is not the original of {record.file}; give the originals as they "
+                "were when they were protected"
             )
         found.append(plain)
     return np.stack(found)
@@ -159,32 +157,3 @@ def _same(plain: Pixels, revealed: list[Pixels] | None, place: int, *, lossless:
 def _pixels(source: Source, item: Item, profile: Profile) -> Pixels:
     channels, background = profile.channels, profile.background
     return read_item(source, item, channels=channels, background=background, max_pixels=DEFAULT_MAX_PIXELS)
-
-
-def public_images(source: Source, profile: Profile, size: tuple[int, int], seed: int = 0) -> Pixels:
-    """Plain images that anybody can get, brought to the size of the protected ones.
-
-    Args:
-        source: of plain images.
-        profile: says channels, background and how images were fitted.
-        size: (height, width).
-        seed: of the choice, where there are more than enough.
-
-    Returns:
-        uint8 (P, H, W, C).
-
-    Raises:
-        ParameterError: none of the images can be read.
-    """
-    order = np.random.default_rng(seed).permutation(len(source.items))[:PUBLIC]
-    fit = "resize" if profile.size is None or profile.fit is None else profile.fit
-    found = []
-    for place in order:
-        try:
-            pixels = _pixels(source, source.items[place], profile)
-            found.append(fit_image(pixels, block_size=profile.block_size or 1, size=size, fit=fit))
-        except BlindsightError:  # one of many public pictures that is damaged
-            continue
-    if not found:
-        raise ParameterError(f"no image of {source.label} can be read; give a folder of plain pictures")
-    return np.stack(found)

@@ -20,7 +20,8 @@ from blindsight.audit.audit_verdict import verdict_on
 from blindsight.audit.cases import Case, one_by_one
 from blindsight.audit.judging import Judging, judge_case
 from blindsight.audit.mixing_verdict import Verdict
-from blindsight.audit.opening import Published, open_published, originals_of, public_images
+from blindsight.audit.opening import Published, open_published, originals_of
+from blindsight.audit.plain_images import public_images
 from blindsight.audit.results import ThreatResult
 from blindsight.audit.scenario import Truth, publisher
 from blindsight.audit.threat import THREATS, Oracle

@@ -100,10 +100,10 @@ class Levels:
     plain_accuracy: Estimate | None
     commonest_class: float | None
 
-    def chance(self, measure: Measure) -> Estimate:
+    def chance_of(self, measure: str) -> Estimate:
         """The most alike of the guesses."""
-        guesses = [self.references[name][measure.name] for name in CHANCE if name in self.references]
-        return (max if measure.more_is_alike else min)(guesses, key=lambda guess: guess.mean)
+        guesses = [self.references[name][measure] for name in CHANCE if name in self.references]
+        return (min if measure == "lpips" else max)(guesses, key=lambda guess: guess.mean)
 
 
 @dataclass(frozen=True)
