@@ -18,11 +18,13 @@ from audit_helpers import (
     Useless,
 )
 from blindsight.audit import trials
-from blindsight.audit.cases import Case, keyless, one_by_one
-from blindsight.audit.judging import Judging, judge_case
+from blindsight.audit.cases import Case, choose_threats, keyless, one_by_one
+from blindsight.audit.judging import Judging, judge_cases
+from blindsight.audit.results import ThreatResult
 from blindsight.audit.scenario import make_scenario
 from blindsight.audit.scoring import Yardstick
 from blindsight.audit.threat import ChosenPlaintext, KnownPairs
+from blindsight.errors import ParameterError, UnknownNameError
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,11 @@ def case_of(crops: np.ndarray, threat: str = "protected-set", **more) -> Case:
     Perfect.known.clear()
     Perfect.learn(scenario.observation.images, scenario.truth.images)
     return Case(threat, (scenario.observation,), (scenario.truth,))
+
+
+def judge_case(case: Case, attacks, judging: Judging) -> ThreatResult:
+    (found,) = judge_cases([case], attacks, judging)
+    return found
 
 
 def test_what_comes_back_bit_for_bit_is_broken(crops: np.ndarray) -> None:
@@ -173,9 +180,59 @@ def test_queries_are_counted_for_each_attack_anew(crops: np.ndarray) -> None:
     class Asking(Useless):
         def run(self, observation, budget):
             observation.encrypt(observation.images[0])
-            self.queries = observation.encrypt.queries
+            counts.append(observation.encrypt.queries)
             return super().run(observation, budget)
 
-    one, other = Asking(), Asking()
-    judge_case(case_of(crops, "chosen-plaintext"), [one, other], Judging())
-    assert (one.queries, other.queries) == (1, 1)
+    counts: list[int] = []
+    case = case_of(crops, "chosen-plaintext")
+    for _ in range(2):
+        judge_cases([Case(case.threat, case.observations)], [Asking()], Judging())
+    assert counts == [1, 1]
+
+
+def test_what_a_weaker_attacker_finds_a_stronger_one_finds_too_and_it_is_run_once(crops: np.ndarray) -> None:
+    runs = []
+
+    class Counting(Perfect):
+        def run(self, observation, budget):
+            runs.append(type(observation).__name__)
+            return super().run(observation, budget)
+
+    weak = case_of(crops[:7])
+    strong = case_of(crops, "known-pairs", pairs=2)
+    Perfect.learn(weak.observations[0].images, crops[:7])
+    one = one_by_one(weak.observations[0], weak.truths[0])
+    first, second, third = judge_cases([one, weak, strong], [Counting(), Paired()], Judging())
+    # One image is another case than the set; the pairs add nothing for an attack that looks at the set alone.
+    assert runs == ["OneImage"] * 4 + ["ProtectedSet"]
+    assert [found.level for found in (first, second, third)] == ["restored"] * 3
+    assert [attack.run_as for attack in third.attacks] == ["protected-set", "known-pairs"]
+    # Other images are another case.
+    other = make_scenario(crops[:6], "shf", 16)
+    Perfect.learn(other.observation.images, crops[:6])
+    judge_cases([weak, Case("labelled-set", (other.observation,), (other.truth,))], [Counting()], Judging())
+    assert runs[5:] == ["ProtectedSet", "ProtectedSet"]
+
+
+def test_a_stronger_attacker_is_safe_only_by_attacks_that_use_what_it_has(crops: np.ndarray) -> None:
+    class PairedHonest(Honest):
+        name = "test-paired-honest"
+        observes = KnownPairs
+
+    cases = [case_of(crops[:7]), case_of(crops, "known-pairs", pairs=2)]
+    first, second = judge_cases(cases, [Honest(), Paired()], Judging())
+    assert (first.level, second.level) == ("not-broken", "unknown")
+    assert second.reason.startswith("Nothing was found, and none of the attacks run finds anything")
+    assert judge_cases(cases, [Honest()], Judging())[1].reason == "No attack that was run uses what is seen here."
+    assert judge_cases(cases, [Honest(), PairedHonest()], Judging())[1].level == "not-broken"
+
+
+def test_threat_models_are_chosen_by_what_is_there_and_what_attacks_use() -> None:
+    lacks = {"chosen-plaintext": "give --key"}
+    assert choose_threats((), lacks, []) == ["one-image", "protected-set"]
+    assert choose_threats((), lacks, [Paired()]) == ["one-image", "protected-set", "known-pairs"]
+    assert choose_threats(("known-pairs", "one-image"), lacks, []) == ["one-image", "known-pairs"]
+    with pytest.raises(ParameterError, match="chosen-plaintext cannot be tried: give --key"):
+        choose_threats(("chosen-plaintext",), lacks, [])
+    with pytest.raises(UnknownNameError, match="did you mean one-image"):
+        choose_threats(("one-imag",), lacks, [])

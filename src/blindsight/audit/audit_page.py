@@ -37,6 +37,7 @@ def render_audit(report: "AuditReport") -> str:
         levels=LEVELS,
         measures=used,
         references=REFERENCES,
+        who={threat.threat: threat.title for threat in report.threats},
         pictures={
             threat.threat: {name: picture_columns(found) for name, found in threat.pictures.items()}
             for threat in report.threats

@@ -9,11 +9,19 @@ from blindsight.profile import Profile
 __all__ = ["verdict_on"]
 
 HEADLINES = {
-    "restored": "Whoever sees {what} gets these pictures back.",
-    "visible": "Whoever sees {what} gets back more of these pictures than chance would give.",
-    "unknown": "No verdict: the attacks run here could not have told, for an attacker who sees {what}.",
+    "restored": "{who} gets these pictures back.",
+    "visible": "{who} gets back more of these pictures than chance would give.",
+    "unknown": "No verdict: the attacks run here could not have told. {who} may see nothing, or everything.",
     "not-broken": "Not broken by the attacks run. That is no proof: better attacks exist or will.",
     "unscored": "Look at the pictures: this is what the attacks make of the protected set alone, without any original.",
+}
+WHO = {
+    "one-image": "Whoever has one of the protected images",
+    "protected-set": "Whoever has the protected set",
+    "labelled-set": "Whoever has the protected set and its labels",
+    "known-pairs": "Whoever has the protected set and knows a few of the originals",
+    "chosen-plaintext": "Whoever has the protected set and can have pictures of their own protected",
+    "shared-model": "Whoever has the protected set and the model",
 }
 PERSONAL = (
     "Treat the protected set as personal data: hand it only to those who are bound to keep it. Protection of this kind "
@@ -33,11 +41,10 @@ def verdict_on(profile: Profile, threats: Sequence[ThreatResult]) -> Verdict:
         threats: at least one.
     """
     worst = min(threats, key=lambda threat: list(LEVELS).index(threat.level))
-    what = worst.title
     findings = [f"{_sentence(threat.title)}: {threat.reason}" for threat in threats]
     return Verdict(
         worst.level,
-        HEADLINES[worst.level].format(what=what),
+        HEADLINES[worst.level].format(who=WHO[worst.threat]),
         tuple(findings),
         tuple(_advice(profile, threats)),
         tuple(_warnings(threats)),

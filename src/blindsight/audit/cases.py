@@ -3,17 +3,27 @@
 The attacker who has one image is tried on several, each seen by itself: one picture says little.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.algebra import SignedPermutation
+from blindsight.audit.attack import Attack
 from blindsight.audit.scenario import Truth
-from blindsight.audit.threat import ChosenPlaintext, KnownPairs, Observation, OneImage, Oracle, ProtectedSet
+from blindsight.audit.threat import (
+    THREATS,
+    ChosenPlaintext,
+    KnownPairs,
+    Observation,
+    OneImage,
+    Oracle,
+    ProtectedSet,
+)
+from blindsight.errors import ParameterError, UnknownNameError
 
-__all__ = ["Case", "keyless", "one_by_one"]
+__all__ = ["Case", "choose_threats", "keyless", "one_by_one"]
 
 Pixels = NDArray[np.uint8]
 #: Images that the attacker with one image is tried on.
@@ -106,3 +116,24 @@ def keyless(case: Case) -> Case:
         for _, truth in pairs
     ]
     return Case(case.threat, tuple(observations), tuple(truths), case.others)
+
+
+def choose_threats(wanted: Sequence[str], lacks: Mapping[str, str | None], attacks: Sequence[Attack]) -> list[str]:
+    """The threat models to try, the weakest attacker first.
+
+    Args:
+        wanted: names; where none is given, one image, the protected set, and what an attack uses besides.
+        lacks: name -> what it lacks, in words; None or absent where it can be tried.
+        attacks: those to be run.
+
+    Raises:
+        UnknownNameError: no such threat model.
+        ParameterError: one that lacks something.
+    """
+    for name in wanted:
+        if name not in THREATS:
+            raise UnknownNameError.of("threat model", name, list(THREATS))
+        if lacks.get(name):
+            raise ParameterError(f"threat model {name} cannot be tried: {lacks[name]}")
+    used = {OneImage.name, ProtectedSet.name, *(attack.observes.name for attack in attacks)}
+    return [name for name in THREATS if (name in wanted if wanted else name in used and not lacks.get(name))]

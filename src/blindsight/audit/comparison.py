@@ -10,14 +10,14 @@ from typing import Any
 from blindsight import __version__
 from blindsight.audit._report_files import write_report
 from blindsight.audit.attack import Attack
-from blindsight.audit.cases import Case, one_by_one
+from blindsight.audit.cases import Case, choose_threats, one_by_one
 from blindsight.audit.comparison_page import render_comparison
-from blindsight.audit.judging import Judging, judge_case
+from blindsight.audit.judging import Judging, judge_cases
 from blindsight.audit.plain_images import PlainImages
 from blindsight.audit.results import LEVELS, ThreatResult
 from blindsight.audit.scenario import make_scenario
 from blindsight.audit.threat import THREATS, KnownPairs
-from blindsight.errors import OutputError, ParameterError, UnknownNameError
+from blindsight.errors import OutputError, ParameterError
 from blindsight.profile import Codec
 
 __all__ = ["FORMAT", "Cell", "Comparison", "Setting", "cell_text", "compare_schemes"]
@@ -58,7 +58,7 @@ class Comparison:
 
     Attributes:
         data: name of the plain images.
-        images: of them, those attacked; known pairs come off for that attacker.
+        images: of them, those attacked.
         public: plain images that attackers had.
         shape: (H, W, C).
         setting: how they were protected.
@@ -149,7 +149,7 @@ def compare_schemes(
         plain: the data.
         setting: how it is protected.
         out: folder of the page.
-        threats: names; all that the data allow where none is given.
+        threats: names; all that the data allow and that attacks use where none is given.
         attacks: which.
         judging: budgets, measures, progress.
 
@@ -159,19 +159,23 @@ def compare_schemes(
         OutputError: the page cannot be written.
     """
     judging = judging or Judging()
-    names = _threats(threats, plain)
+    lacks = {
+        "labelled-set": None if plain.labels is not None else "the data have no classes",
+        "shared-model": "a comparison trains no models; give audit OUT --model RUN",
+    }
+    names = choose_threats(threats, lacks, attacks)
     if len(plain.images) <= setting.pairs:
         raise ParameterError(f"{setting.pairs} known pairs leave none of {len(plain.images)} images to attack")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is not a folder; choose another one for the comparison")
-    cells = []
+    cells: list[Cell] = []
     for scheme in setting.schemes:
         told = replace(judging, tell=_naming(scheme, judging))
-        for threat in names:
-            cells.append(Cell(scheme, judge_case(_case(plain, setting, scheme, threat, judging.seed), attacks, told)))
+        cases = [_case(plain, setting, scheme, threat, judging.seed) for threat in names]
+        cells += [Cell(scheme, result) for result in judge_cases(cases, attacks, told)]
     comparison = Comparison(
         data=plain.name,
-        images=len(plain.images),
+        images=len(plain.images) - setting.pairs,
         public=0 if plain.public is None else len(plain.public),
         shape=plain.images.shape[1:],
         setting=setting,
@@ -190,23 +194,12 @@ def _naming(scheme: str, judging: Judging) -> Any:
     return lambda threat, *more: judging.tell(f"{scheme}, {threat}", *more)
 
 
-def _threats(wanted: Sequence[str], plain: PlainImages) -> list[str]:
-    lacks = {
-        "labelled-set": None if plain.labels is not None else "the data have no classes",
-        "shared-model": "a comparison trains no models; give audit OUT --model RUN",
-    }
-    for name in wanted:
-        if name not in THREATS:
-            raise UnknownNameError.of("threat model", name, list(THREATS))
-        if lacks.get(name):
-            raise ParameterError(f"threat model {name} cannot be compared: {lacks[name]}")
-    return [name for name in THREATS if (name in wanted if wanted else not lacks.get(name))]
-
-
 def _case(plain: PlainImages, setting: Setting, scheme: str, threat: str, seed: int) -> Case:
+    # The same images for all attackers: those of the pairs are nobody else's.
     pairs = setting.pairs if threat == KnownPairs.name else 0
+    n = len(plain.images) - setting.pairs
     scenario = make_scenario(
-        plain.images,
+        plain.images[: n + pairs],
         scheme,
         setting.block,
         "protected-set" if threat == "one-image" else threat,
@@ -215,7 +208,7 @@ def _case(plain: PlainImages, setting: Setting, scheme: str, threat: str, seed: 
         codec=setting.codec,
         pairs=pairs,
         public=plain.public,
-        labels=None if plain.labels is None else plain.labels[: len(plain.images) - pairs],
+        labels=None if plain.labels is None else plain.labels[:n],
     )
     if threat == "one-image":
         return one_by_one(scenario.observation, scenario.truth)

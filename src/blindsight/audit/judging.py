@@ -17,7 +17,7 @@ from blindsight.audit.results import LEVELS, AttackResult, Pictures, ThreatResul
 from blindsight.audit.scoring import Levels, Outcome, Yardstick, chance_levels, in_best_state, score
 from blindsight.audit.trials import Trial, try_attack
 
-__all__ = ["MARGIN", "RESTORED", "TIMES", "Judging", "judge_case"]
+__all__ = ["MARGIN", "RESTORED", "TIMES", "Judging", "judge_cases"]
 
 #: Mean SSIM from which pictures count as restored, and a keyless case as solved.
 RESTORED = 0.9
@@ -48,39 +48,76 @@ class Judging:
     tell: Callable[[str, str, float, str], None] = lambda *_: None
 
 
-def judge_case(case: Case, attacks: Sequence[Attack], judging: Judging) -> ThreatResult:
-    """Runs attacks on a case and says what may be concluded.
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """An attack that was run: on what, and what came of it."""
+
+    case: Case
+    trial: Trial
+    result: AttackResult
+
+
+def judge_cases(cases: Sequence[Case], attacks: Sequence[Attack], judging: Judging) -> tuple[ThreatResult, ...]:
+    """Runs attacks on cases and says what may be concluded of each.
+
+    Who sees more can do all that who sees less can. So what an attack found for a weaker attacker on the same images
+    counts for the stronger one as well, and it is not run again.
 
     Args:
-        case: on what.
+        cases: on what, the weakest attacker first.
         attacks: which.
         judging: how.
     """
-    trials = {attack.name: _tried(attack, case, judging, case.threat) for attack in attacks}
-    results = [_result(attack, trials[attack.name], case, judging) for attack in attacks]
+    done: dict[str, _Run] = {}
+    return tuple(_judged(case, attacks, judging, done) for case in cases)
+
+
+def _judged(case: Case, attacks: Sequence[Attack], judging: Judging, done: dict[str, _Run]) -> ThreatResult:
     truth, seen = case.truth, case.seen
-    if truth is None:
+    levels = None if truth is None else chance_levels(truth, seen, others=case.others, by=judging.by)
+    for attack in attacks:
+        before = done.get(attack.name)
+        if before is None or not _holds_for(before, case):
+            trial = _tried(attack, case, judging, case.threat)
+            result = _scored(_result(attack, trial, case, judging), trial, case, levels, judging)
+            done[attack.name] = _Run(case, trial, result)
+    runs = [done[attack.name] for attack in attacks]
+    if truth is None or levels is None:
         found = {
-            name: Pictures(seen.images, None, trial.reconstruction.images)
-            for name, trial in trials.items()
-            if trial.reconstruction is not None
+            run.result.name: Pictures(seen.images, None, run.trial.reconstruction.images)
+            for run in runs
+            if run.trial.reconstruction is not None
         }
         reason = "Nobody granted the originals: look at the pictures."
-        return _threat_result(case, "unscored", reason, None, results, None, found)
-    levels = chance_levels(truth, seen, others=case.others, by=judging.by)
-    results = [_scored(result, trials[result.name], case, levels, judging) for result in results]
-    best, level, reason = _best(levels, results)
+        return _threat_result(case, "unscored", reason, None, runs, None, found)
+    best, level, reason = _best(levels, [run.result for run in runs])
     if level == "not-broken":
-        results = [_on_keyless(*each, case, judging) for each in zip(attacks, results, strict=True)]
-        if not any(result.is_evidence for result in results):
-            level, reason = "unknown", _why_unknown(results)
+        # What a weaker attacker's attacks cannot do says nothing of what this one has more.
+        for attack in attacks:
+            if done[attack.name].case is case:
+                done[attack.name] = _on_keyless(attack, done[attack.name], judging)
+        runs = [done[attack.name] for attack in attacks]
+        own = [run.result for run in runs if run.case is case]
+        if not any(result.is_evidence for result in own):
+            level, reason = "unknown", _why_unknown(own)
     pictures = {}
-    shown = None if best is None else trials[best.name].reconstruction
+    shown = None if best is None else done[best.name].trial.reconstruction
     if best is not None and shown is not None:
         if shown.symmetric:
             shown = in_best_state(shown, truth, seen, one_state=_one_state(case))
         pictures[best.name] = Pictures(seen.images, truth.images, shown.images)
-    return _threat_result(case, level, reason, None if best is None else best.name, results, levels, pictures)
+    return _threat_result(case, level, reason, None if best is None else best.name, runs, levels, pictures)
+
+
+def _holds_for(run: _Run, case: Case) -> bool:
+    """Whether what was found for another attacker is found by this one too: who sees the same images, and no less."""
+    before, now = run.case.observations, case.observations
+    return (
+        run.trial.why_not is None
+        and len(before) == len(now) == 1
+        and isinstance(now[0], type(before[0]))
+        and np.array_equal(before[0].images, now[0].images)
+    )
 
 
 def _threat_result(
@@ -88,12 +125,12 @@ def _threat_result(
     level: str,
     reason: str,
     best: str | None,
-    results: list[AttackResult],
+    runs: list[_Run],
     levels: Levels | None,
     pictures: dict[str, Pictures],
 ) -> ThreatResult:
-    count = len(case.seen.images)
-    return ThreatResult(case.threat, case.title, count, level, reason, best, tuple(results), levels, pictures)
+    results = tuple(replace(run.result, run_as=run.case.threat) for run in runs)
+    return ThreatResult(case.threat, case.title, len(case.seen.images), level, reason, best, results, levels, pictures)
 
 
 def _tried(attack: Attack, case: Case, judging: Judging, where: str) -> Trial:
@@ -123,7 +160,7 @@ def _result(attack: Attack, trial: Trial, case: Case, judging: Judging) -> Attac
     )
 
 
-def _scored(result: AttackResult, trial: Trial, case: Case, levels: Levels, judging: Judging) -> AttackResult:
+def _scored(result: AttackResult, trial: Trial, case: Case, levels: Levels | None, judging: Judging) -> AttackResult:
     truth = case.truth
     if trial.reconstruction is None or truth is None:
         return result
@@ -139,20 +176,22 @@ def _one_state(case: Case) -> bool | None:
     return False if len(case.observations) > 1 else None
 
 
-def _on_keyless(attack: Attack, result: AttackResult, case: Case, judging: Judging) -> AttackResult:
-    """The result with what the attack reaches where there is no key."""
-    if result.scores is None:
-        return result
-    easy = keyless(case)
-    trial = _tried(attack, easy, judging, f"{case.threat}, no key")
+def _on_keyless(attack: Attack, run: _Run, judging: Judging) -> _Run:
+    """The run with what the attack reaches where there is no key."""
+    result, easy = run.result, keyless(run.case)
+    if result.scores is None or result.keyless is not None:
+        return run
+    trial = _tried(attack, easy, judging, f"{run.case.threat}, no key")
     reached = 0.0
     if trial.reconstruction is not None and easy.truth is not None:
-        levels, one_state = result.scores.levels, _one_state(case)
-        scores = score(trial.reconstruction, easy.truth, easy.seen, one_state=one_state, levels=levels)
+        scores = score(
+            trial.reconstruction, easy.truth, easy.seen, one_state=_one_state(easy), levels=result.scores.levels
+        )
         reached = scores.top.measures[SSIM].mean
     solved = reached >= RESTORED
     flags = result.flags if solved else (*result.flags, f"reaches SSIM {reached:.2f} where there is no key")
-    return replace(result, keyless=reached, flags=flags, is_evidence=solved and COPIES not in flags)
+    better = replace(result, keyless=reached, flags=flags, is_evidence=solved and COPIES not in flags)
+    return replace(run, result=better)
 
 
 def _best(levels: Levels, results: list[AttackResult]) -> tuple[AttackResult | None, str, str]:
@@ -197,7 +236,7 @@ def _level(levels: Levels, top: Outcome, who: str) -> tuple[str, str]:
 
 def _why_unknown(results: list[AttackResult]) -> str:
     if not any(result.scores for result in results):
-        return "No attack that was run works on what is seen here."
+        return "No attack that was run uses what is seen here."
     return (
         "Nothing was found, and none of the attacks run finds anything where there is no key either: they may be too "
         "weak, or have too little time or too few images."

@@ -17,8 +17,8 @@ from blindsight.audit._report_files import report_folder, write_report
 from blindsight.audit.attack import Attack, list_attacks
 from blindsight.audit.audit_page import render_audit
 from blindsight.audit.audit_verdict import verdict_on
-from blindsight.audit.cases import Case, one_by_one
-from blindsight.audit.judging import Judging, judge_case
+from blindsight.audit.cases import Case, choose_threats, one_by_one
+from blindsight.audit.judging import Judging, judge_cases
 from blindsight.audit.mixing_verdict import Verdict
 from blindsight.audit.opening import Published, open_published, originals_of
 from blindsight.audit.plain_images import public_images
@@ -171,7 +171,7 @@ def audit_protected(
         folder: what ``protect`` wrote.
         out: folder of the report; default ``audit`` in the owner's index where that is, else ``OUT.audit``.
         granted: what the attackers and the scorer have.
-        threats: names of threat models; all that can be tried where none is given.
+        threats: names of threat models; all that can be tried and that attacks use where none is given.
         attacks: which; default: all but those that train networks.
         sample: images that attackers see, at most.
         index: the owner's index; default ``OUT.owner`` where it is.
@@ -188,7 +188,8 @@ def audit_protected(
     judging = judging or Judging()
     published = open_published(folder, sample + granted.pairs, index=index, seed=judging.seed)
     where = report_folder(out or _default_out(folder, index), folder, "the protected set")
-    names = _threats(threats, granted, published)
+    chosen = chosen_attacks(()) if attacks is None else attacks
+    names = _threats(threats, granted, published, chosen)
     pairs = granted.pairs if "known-pairs" in names else 0
     if pairs and len(published.images) <= pairs:
         raise ParameterError(f"{pairs} known pairs leave none of {len(published.images)} images to attack; grant fewer")
@@ -198,8 +199,7 @@ def audit_protected(
         height, width = published.images.shape[1:3]
         public = _without(public_images(granted.public, published.profile, (height, width), judging.seed), originals)
     cases = [_case(name, published, originals, public, granted, pairs) for name in names]
-    chosen = chosen_attacks(()) if attacks is None else attacks
-    results = tuple(judge_case(case, chosen, judging) for case in cases)
+    results = judge_cases(cases, chosen, judging)
     report = AuditReport(
         profile=published.profile,
         total=published.total,
@@ -224,22 +224,16 @@ def _default_out(folder: Path, index: Path | None) -> Path:
     return owner / "audit" if owner.is_dir() else owner.with_name(folder.resolve().name + ".audit")
 
 
-def _threats(wanted: Sequence[str], granted: Granted, published: Published) -> list[str]:
-    """The threat models to try, in the order in which they grow."""
+def _threats(wanted: Sequence[str], granted: Granted, published: Published, attacks: Sequence[Attack]) -> list[str]:
+    if granted.pairs and granted.key is None and granted.originals is None:
+        raise ParameterError("known pairs need originals; give --owner-truth PHOTOS or --key KEY")
     lacks = {
         "labelled-set": None if published.labels is not None else "the set has no classes",
         "known-pairs": None if granted.pairs else "say how many with --known-pairs",
         "chosen-plaintext": None if granted.key else "give --key, which answers the attacker",
         "shared-model": None if granted.model is not None else "give --model",
     }
-    if granted.pairs and granted.key is None and granted.originals is None:
-        raise ParameterError("known pairs need originals; give --owner-truth PHOTOS or --key KEY")
-    for name in wanted:
-        if name not in THREATS:
-            raise UnknownNameError.of("threat model", name, list(THREATS))
-        if lacks.get(name):
-            raise ParameterError(f"threat model {name} cannot be tried: {lacks[name]}")
-    return [name for name in THREATS if (name in wanted if wanted else not lacks.get(name))]
+    return choose_threats(wanted, lacks, attacks)
 
 
 def _without(public: Pixels, originals: Pixels | None) -> Pixels | None:

@@ -55,6 +55,7 @@ class AttackResult:
         keyless: mean SSIM that it reaches under a key that changes nothing; None where that was not asked.
         flags: what makes its failure say little, in words.
         is_evidence: whether that it finds nothing means anything.
+        run_as: the threat model that it was run for: a weaker attacker's result counts for a stronger one.
     """
 
     name: str
@@ -68,6 +69,7 @@ class AttackResult:
     keyless: float | None = None
     flags: tuple[str, ...] = ()
     is_evidence: bool = False
+    run_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class ThreatResult:
                 {
                     "name": each.name,
                     "title": each.title,
+                    "run_as": each.run_as,
                     "reference": each.reference,
                     "seconds": round(each.seconds, 3),
                     "why_not": each.why_not,
