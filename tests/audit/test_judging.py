@@ -228,11 +228,13 @@ def test_a_stronger_attacker_is_safe_only_by_attacks_that_use_what_it_has(crops:
 
 
 def test_threat_models_are_chosen_by_what_is_there_and_what_attacks_use() -> None:
-    lacks = {"chosen-plaintext": "give --key"}
+    lacks = {"chosen-plaintext": "give --key", **dict.fromkeys(("one-image", "protected-set", "known-pairs"))}
     assert choose_threats((), lacks, []) == ["one-image", "protected-set"]
     assert choose_threats((), lacks, [Paired()]) == ["one-image", "protected-set", "known-pairs"]
     assert choose_threats(("known-pairs", "one-image"), lacks, []) == ["one-image", "known-pairs"]
     with pytest.raises(ParameterError, match="chosen-plaintext cannot be tried: give --key"):
         choose_threats(("chosen-plaintext",), lacks, [])
+    with pytest.raises(ParameterError, match="shared-model cannot be tried: this command cannot grant what it needs"):
+        choose_threats(("shared-model",), lacks, [])
     with pytest.raises(UnknownNameError, match="did you mean one-image"):
         choose_threats(("one-imag",), lacks, [])

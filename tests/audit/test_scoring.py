@@ -13,7 +13,8 @@ from blindsight.audit.attack import Reconstruction
 from blindsight.audit.global_states import best_states, global_state, global_states
 from blindsight.audit.metrics import correlation
 from blindsight.audit.scenario import Truth, make_scenario
-from blindsight.audit.scoring import CHANCE, Yardstick, chance_levels, key_share, score
+from blindsight.audit.scores import CHANCE
+from blindsight.audit.scoring import Yardstick, chance_levels, key_share, score
 from blindsight.errors import ParameterError
 
 

@@ -9,7 +9,7 @@ from blindsight.audit._audit_figure import threats_figure
 from blindsight.audit._page import SMALL, picture_uri, render, svg_uri
 from blindsight.audit.metrics import reconstruction_measures
 from blindsight.audit.results import LEVELS, Pictures
-from blindsight.audit.scoring import REFERENCES
+from blindsight.audit.scores import REFERENCES
 
 if TYPE_CHECKING:
     from blindsight.audit.report import AuditReport

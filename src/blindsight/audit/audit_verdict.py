@@ -44,7 +44,7 @@ def verdict_on(profile: Profile, threats: Sequence[ThreatResult]) -> Verdict:
     findings = [f"{_sentence(threat.title)}: {threat.reason}" for threat in threats]
     return Verdict(
         worst.level,
-        HEADLINES[worst.level].format(who=WHO[worst.threat]),
+        HEADLINES[worst.level].format(who=WHO.get(worst.threat, f"Whoever has {worst.title}")),
         tuple(findings),
         tuple(_advice(profile, threats)),
         tuple(_warnings(threats)),

@@ -119,21 +119,25 @@ def keyless(case: Case) -> Case:
 
 
 def choose_threats(wanted: Sequence[str], lacks: Mapping[str, str | None], attacks: Sequence[Attack]) -> list[str]:
-    """The threat models to try, the weakest attacker first.
+    """The threat models to try, in the order of :data:`~blindsight.audit.threat.THREATS`.
 
     Args:
         wanted: names; where none is given, one image, the protected set, and what an attack uses besides.
-        lacks: name -> what it lacks, in words; None or absent where it can be tried.
+        lacks: name -> what it lacks, in words, or None; of one that is not named nobody here can grant what it needs.
         attacks: those to be run.
 
     Raises:
         UnknownNameError: no such threat model.
         ParameterError: one that lacks something.
     """
+
+    def lack(name: str) -> str | None:
+        return lacks.get(name, "this command cannot grant what it needs; use blindsight.audit.scenario")
+
     for name in wanted:
         if name not in THREATS:
             raise UnknownNameError.of("threat model", name, list(THREATS))
-        if lacks.get(name):
-            raise ParameterError(f"threat model {name} cannot be tried: {lacks[name]}")
+        if lack(name):
+            raise ParameterError(f"threat model {name} cannot be tried: {lack(name)}")
     used = {OneImage.name, ProtectedSet.name, *(attack.observes.name for attack in attacks)}
-    return [name for name in THREATS if (name in wanted if wanted else name in used and not lacks.get(name))]
+    return [name for name in THREATS if (name in wanted if wanted else name in used and not lack(name))]

@@ -159,7 +159,11 @@ def compare_schemes(
         OutputError: the page cannot be written.
     """
     judging = judging or Judging()
-    lacks = {
+    lacks: dict[str, str | None] = {
+        "one-image": None,
+        "protected-set": None,
+        "known-pairs": None,
+        "chosen-plaintext": None,
         "labelled-set": None if plain.labels is not None else "the data have no classes",
         "shared-model": "a comparison trains no models; give audit OUT --model RUN",
     }

@@ -14,7 +14,8 @@ from blindsight.audit.attack import Attack
 from blindsight.audit.cases import Case, keyless
 from blindsight.audit.mixing_verdict import percent
 from blindsight.audit.results import LEVELS, AttackResult, Pictures, ThreatResult
-from blindsight.audit.scoring import Levels, Outcome, Yardstick, chance_levels, in_best_state, score
+from blindsight.audit.scores import Levels, Outcome
+from blindsight.audit.scoring import Yardstick, chance_levels, in_best_state, score
 from blindsight.audit.trials import Trial, try_attack
 
 __all__ = ["MARGIN", "RESTORED", "TIMES", "Judging", "judge_cases"]

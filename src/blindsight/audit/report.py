@@ -43,7 +43,7 @@ class KeyCount:
     """How many keys there are, and why that is not the answer.
 
     Attributes:
-        bits: logarithm of their number; None where there is no key.
+        bits: logarithm of their number; None where nobody can count them.
         why: a sentence or two.
     """
 
@@ -210,7 +210,7 @@ def audit_protected(
         seed=judging.seed,
         scored=originals is not None,
         threats=results,
-        key_count=count_keys(published.profile),
+        key_count=count_keys(published.profile, published.images.shape[1:3]),
         verdict=verdict_on(published.profile, results),
         page=where / "report.html",
         data=where / "report.json",
@@ -227,7 +227,9 @@ def _default_out(folder: Path, index: Path | None) -> Path:
 def _threats(wanted: Sequence[str], granted: Granted, published: Published, attacks: Sequence[Attack]) -> list[str]:
     if granted.pairs and granted.key is None and granted.originals is None:
         raise ParameterError("known pairs need originals; give --owner-truth PHOTOS or --key KEY")
-    lacks = {
+    lacks: dict[str, str | None] = {
+        "one-image": None,
+        "protected-set": None,
         "labelled-set": None if published.labels is not None else "the set has no classes",
         "known-pairs": None if granted.pairs else "say how many with --known-pairs",
         "chosen-plaintext": None if granted.key else "give --key, which answers the attacker",
@@ -278,9 +280,14 @@ def _case(
     return Case(name, (seen,), () if truth is None else (truth,))
 
 
-def count_keys(profile: Profile) -> KeyCount | None:
-    """The key space as :mod:`blindsight.audit.keyspace` counts it; None where that is not installed."""
+def count_keys(profile: Profile, size: tuple[int, ...]) -> KeyCount | None:
+    """The key space as :mod:`blindsight.audit.keyspace` counts it; None where that is not installed.
+
+    Args:
+        profile: of the protected set.
+        size: (height, width) of its images.
+    """
     if find_spec("blindsight.audit.keyspace") is None:
         return None
-    found = importlib.import_module("blindsight.audit.keyspace").key_space(profile)
-    return KeyCount(found.bits, found.why)
+    found = importlib.import_module("blindsight.audit.keyspace").key_space(profile, size)
+    return KeyCount(found.bits, found.why_not_security)

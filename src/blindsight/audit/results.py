@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindsight.audit.scoring import Levels, Outcome, Scores
+from blindsight.audit.scores import Levels, Outcome, Scores
 from blindsight.profile import Scalar
 
 __all__ = ["LEVELS", "AttackResult", "Pictures", "ThreatResult"]

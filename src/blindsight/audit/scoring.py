@@ -11,24 +11,13 @@ from blindsight.audit.attack import Reconstruction
 from blindsight.audit.estimates import Estimate, estimate
 from blindsight.audit.global_states import best_states
 from blindsight.audit.metrics import PSNR_CEILING, Measure, reconstruction_measures
-from blindsight.audit.reidentification import Reidentification, by_pixels, top1
+from blindsight.audit.reidentification import by_pixels, top1
 from blindsight.audit.scenario import Truth
+from blindsight.audit.scores import REFERENCES, KeyShare, Levels, Outcome, Scores
 from blindsight.audit.threat import Observation
 from blindsight.errors import ParameterError
 
-__all__ = [
-    "CHANCE",
-    "REFERENCES",
-    "KeyShare",
-    "Levels",
-    "Outcome",
-    "Scores",
-    "Yardstick",
-    "chance_levels",
-    "in_best_state",
-    "key_share",
-    "score",
-]
+__all__ = ["Yardstick", "chance_levels", "in_best_state", "key_share", "score"]
 
 Pixels = NDArray[np.uint8]
 #: uint8 (N, H, W, C) -> class indices, int64 (N,).
@@ -36,96 +25,8 @@ Classify = Callable[[Pixels], NDArray[np.int64]]
 #: uint8 (N, H, W, C) -> one vector an image, (N, D).
 Features = Callable[[Pixels], NDArray[np.floating]]
 
-#: What the originals are compared with beside reconstructions, and how the page calls it.
-REFERENCES = {
-    "random_image": "another original at random",
-    "mean_image": "the mean image",
-    "mean_colour": "each original's own mean colour",
-    "black": "a black image",
-    "protected": "the protected image, as published",
-}
-#: Those of them that are guesses: what they reach is chance.
-CHANCE = ("random_image", "mean_image", "mean_colour", "black")
 #: Originals that a reconstruction is traced among, at most.
 CANDIDATES = 1000
-
-
-@dataclass(frozen=True)
-class KeyShare:
-    """How much of a key is right.
-
-    Attributes:
-        samples: share of samples whose place and mask are both right.
-        blocks: share of blocks right in every part; None where one of the keys is not made of whole blocks.
-    """
-
-    samples: float
-    blocks: float | None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one set of pictures reaches.
-
-    Attributes:
-        measures: measure -> estimate.
-        exact: share of images equal to the original bit for bit.
-        reidentified: ``pixels``, and ``features`` where a feature function is given -> is the right original the
-            nearest. Empty where there is nothing to choose from.
-        label_accuracy: share whose class a classifier trained on plain images names; None without one.
-        key: of the recovered key; None where none was.
-    """
-
-    measures: dict[str, Estimate]
-    exact: Estimate
-    reidentified: dict[str, Reidentification]
-    label_accuracy: Estimate | None
-    key: KeyShare | None
-
-
-@dataclass(frozen=True)
-class Levels:
-    """What is had without an attack: what the figures of a reconstruction are to be compared with.
-
-    Attributes:
-        references: name of :data:`REFERENCES` -> measure -> estimate; without ``random_image`` where there is one
-            original only.
-        protected: what the published images themselves reach.
-        plain_accuracy: of the classifier on the originals, the most that can be had; None without one.
-        commonest_class: share of the commonest class, what guessing it always reaches; None without labels.
-    """
-
-    references: dict[str, dict[str, Estimate]]
-    protected: Outcome
-    plain_accuracy: Estimate | None
-    commonest_class: float | None
-
-    def chance_of(self, measure: str) -> Estimate:
-        """The most alike of the guesses."""
-        guesses = [self.references[name][measure] for name in CHANCE if name in self.references]
-        return (min if measure == "lpips" else max)(guesses, key=lambda guess: guess.mean)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What an attack reaches, beside its chance levels.
-
-    Attributes:
-        images: scored.
-        pick: of the reconstructions as the attacker gives them.
-        best: of the same in the best of the global states, where nothing observed tells these apart; else None.
-        levels: what is had without an attack.
-    """
-
-    images: int
-    pick: Outcome
-    best: Outcome | None
-    levels: Levels
-
-    @property
-    def top(self) -> Outcome:
-        """What a person gets out of it who picks by eye."""
-        return self.best or self.pick
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,31 @@
 """``blindsight audit``: what an attacker can still see."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from blindsight.cli._common import AsJson, parse_size, print_json, require_provider
+from blindsight.cli._audit import (
+    Attacks,
+    Budget,
+    Classifier,
+    Learned,
+    Lpips,
+    Seed,
+    Threats,
+    judging,
+    require_extra,
+    shared_model,
+)
+from blindsight.cli._common import AsJson, parse_size, print_json
 from blindsight.cli._data import DataRoot, Download, Format, Gray, Quality, Subsampling, codec_of
-from blindsight.errors import MissingDependencyError, ParameterError, ProfileMismatchError
 
 if TYPE_CHECKING:
     from blindsight.audit.attack import Attack
-    from blindsight.audit.judging import Judging
     from blindsight.audit.report import AuditReport
 
 __all__ = ["audit_app"]
-
-PACKAGES = {
-    "skimage": "scikit-image",
-    "scipy": "scipy",
-    "imagehash": "ImageHash",
-    "matplotlib": "matplotlib",
-    "jinja2": "jinja2",
-}
 
 
 class _AuditGroup(TyperGroup):
@@ -48,31 +46,6 @@ audit_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
-
-Attacks = Annotated[
-    list[str] | None,
-    typer.Option("--attack", metavar="NAME", help="This attack only; may be repeated. \\[default: all that fit]"),
-]
-Threats = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--threat",
-        metavar="NAME",
-        help="one-image, protected-set, labelled-set, known-pairs, chosen-plaintext or shared-model; may be repeated. "
-        "\\[default: all that what you give allows]",
-    ),
-]
-Budget = Annotated[float, typer.Option("--budget", help="Seconds an attack and kind of attacker.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same sample and attacks.")]
-Learned = Annotated[bool, typer.Option("--learned", help="Also the attacks that train networks: give them hours.")]
-Lpips = Annotated[
-    Path | None,
-    typer.Option("--lpips", help="Weights of LPIPS (AlexNet) on disk: reports it.", show_default=False),
-]
-Classifier = Annotated[
-    Path | None,
-    typer.Option("--classifier", help="Run folder of a model of plain images: reports label accuracy."),
-]
 
 
 @audit_app.command()
@@ -127,7 +100,7 @@ def run(
 
     Example: blindsight audit protected --known-pairs 4 --owner-truth photos --key owner.key
     """
-    _require_extra("audit")
+    require_extra("audit")
     from blindsight.audit.report import Granted, audit_protected, chosen_attacks
     from blindsight.owner.keys import load_keyset
     from blindsight.owner.reveal import cipher_profile
@@ -139,10 +112,10 @@ def run(
         originals=None if owner_truth is None else open_source(owner_truth, root=data_root),
         public=None if plain_reference is None else open_source(plain_reference, root=data_root),
         pairs=known_pairs,
-        model=None if model is None else _shared_model(model, out),
+        model=None if model is None else shared_model(model, out),
     )
     chosen = chosen_attacks(attack or (), learned=learned)
-    with _judging(budget, seed, lpips, classifier) as judging:
+    with judging(budget, seed, lpips, classifier) as how:
         found = audit_protected(
             out,
             report,
@@ -151,7 +124,7 @@ def run(
             attacks=chosen,
             sample=sample,
             index=index,
-            judging=judging,
+            judging=how,
         )
     if as_json:
         print_json({"page": str(found.page), "data": str(found.data), **found.as_json()})
@@ -194,7 +167,7 @@ def compare(
 
     Example: blindsight audit compare --schemes etc,shf,pe,le,ele --data cifar10 --download
     """
-    _require_extra("audit compare")
+    require_extra("audit compare")
     from blindsight.audit.comparison import Setting, compare_schemes
     from blindsight.audit.plain_images import read_plain
     from blindsight.audit.report import chosen_attacks
@@ -216,8 +189,8 @@ def compare(
         channels=1 if gray else 3,
         seed=seed,
     )
-    with _judging(budget, seed, lpips, classifier) as judging:
-        found = compare_schemes(plain, setting, out, threats=threat or (), attacks=chosen, judging=judging)
+    with judging(budget, seed, lpips, classifier) as how:
+        found = compare_schemes(plain, setting, out, threats=threat or (), attacks=chosen, judging=how)
     if as_json:
         print_json({"page": str(found.page), "data": str(found.numbers), **found.as_json()})
         return
@@ -232,7 +205,7 @@ def list_attacks(as_json: AsJson = False) -> None:
 
     Example: blindsight audit list
     """
-    _require_extra("audit")
+    require_extra("audit")
     from blindsight.audit.attack import list_attacks as known
 
     attacks = known()
@@ -260,73 +233,6 @@ def list_attacks(as_json: AsJson = False) -> None:
 def _needs(attack: "Attack") -> str:
     public = " and plain images of the same kind" if attack.needs_public else ""
     return f"{attack.observes.title}{public}" + ("; trains a network" if attack.learns else "")
-
-
-def _require_extra(purpose: str) -> None:
-    for module, package in PACKAGES.items():
-        if find_spec(module) is None:
-            raise MissingDependencyError.of(package, "audit", purpose)
-
-
-def _shared_model(folder: Path, protected: Path) -> Any:
-    """The module of a run that was trained on these images."""
-    require_provider("an attack on a model")
-    from blindsight.nets.runs import load_run
-    from blindsight.owner.reveal import cipher_profile
-
-    loaded = load_run(folder)
-    loaded.profile.require_same_protection(cipher_profile(protected), str(folder), str(protected))
-    if loaded.normalisation != (0.5, 0.5):
-        raise ProfileMismatchError(f"{folder} takes images of another normalisation than 0.5, 0.5; train it again")
-    return loaded.model
-
-
-def _classify(folder: Path) -> Callable[[Any], Any]:
-    """Class indices by a model of plain images."""
-    require_provider("a classifier")
-    from blindsight.nets.runs import load_run
-    from blindsight.provider.prediction import predict
-
-    loaded = load_run(folder)
-    if loaded.profile.kind == "cipher":
-        raise ProfileMismatchError(f"{folder} is a model of protected images; give one that was trained on plain ones")
-    return lambda images: predict(loaded, images).argmax(1)
-
-
-@contextmanager
-def _judging(budget: float, seed: int, lpips: Path | None, classifier: Path | None) -> "Iterator[Judging]":
-    from blindsight.audit.judging import Judging
-    from blindsight.audit.perceptual import Lpips
-    from blindsight.audit.scoring import Yardstick
-
-    if budget <= 0:
-        raise ParameterError(f"--budget is seconds, more than 0; got {budget:g}")
-    by = Yardstick(
-        lpips=None if lpips is None else Lpips(lpips),
-        classify=None if classifier is None else _classify(classifier),
-        seed=seed,
-    )
-    with _progress() as tell:
-        yield Judging(seconds=budget, seed=seed, by=by, tell=tell)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, str, float, str], None]]:
-    """On a terminal one line that changes; elsewhere a line an attack."""
-    if not sys.stderr.isatty():
-        told: set[tuple[str, str]] = set()
-
-        def line(threat: str, title: str, share: float, what: str) -> None:  # noqa: ARG001
-            if (threat, title) not in told:
-                told.add((threat, title))
-                typer.echo(f"{threat}: {title}", err=True)
-
-        yield line
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("attacking") as status:
-        yield lambda threat, title, share, what: status.update(f"{threat}: {title}, {100 * share:.0f} %, {what}")
 
 
 def _print_report(report: "AuditReport") -> None:
