@@ -223,7 +223,10 @@ def test_a_stronger_attacker_is_safe_only_by_attacks_that_use_what_it_has(crops:
     first, second = judge_cases(cases, [Honest(), Paired()], Judging())
     assert (first.level, second.level) == ("not-broken", "unknown")
     assert second.reason.startswith("Nothing was found, and none of the attacks run finds anything")
-    assert judge_cases(cases, [Honest()], Judging())[1].reason == "No attack that was run uses what is seen here."
+    # Where nothing uses the pairs, that attacker is left out unless asked for.
+    assert len(judge_cases(cases, [Honest()], Judging())) == 1
+    *_, alone = judge_cases(cases, [Honest()], Judging(), ["known-pairs"])
+    assert (alone.level, alone.reason) == ("unknown", "No attack that was run uses what is seen here.")
     assert judge_cases(cases, [Honest(), PairedHonest()], Judging())[1].level == "not-broken"
 
 

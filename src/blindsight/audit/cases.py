@@ -23,9 +23,11 @@ from blindsight.audit.threat import (
 )
 from blindsight.errors import ParameterError, UnknownNameError
 
-__all__ = ["Case", "choose_threats", "keyless", "one_by_one"]
+__all__ = ["ALWAYS", "Case", "choose_threats", "keyless", "one_by_one"]
 
 Pixels = NDArray[np.uint8]
+#: The threat models that every protected set meets.
+ALWAYS = (OneImage.name, ProtectedSet.name)
 #: Images that the attacker with one image is tried on.
 TRIES = 4
 
@@ -139,5 +141,5 @@ def choose_threats(wanted: Sequence[str], lacks: Mapping[str, str | None], attac
             raise UnknownNameError.of("threat model", name, list(THREATS))
         if lack(name):
             raise ParameterError(f"threat model {name} cannot be tried: {lack(name)}")
-    used = {OneImage.name, ProtectedSet.name, *(attack.observes.name for attack in attacks)}
+    used = {*ALWAYS, *(attack.observes.name for attack in attacks)}
     return [name for name in THREATS if (name in wanted if wanted else name in used and not lack(name))]

@@ -10,7 +10,7 @@ from typing import Any
 from blindsight import __version__
 from blindsight.audit._report_files import write_report
 from blindsight.audit.attack import Attack
-from blindsight.audit.cases import Case, choose_threats, one_by_one
+from blindsight.audit.cases import ALWAYS, Case, choose_threats, one_by_one
 from blindsight.audit.comparison_page import render_comparison
 from blindsight.audit.judging import Judging, judge_cases
 from blindsight.audit.plain_images import PlainImages
@@ -176,14 +176,18 @@ def compare_schemes(
     for scheme in setting.schemes:
         told = replace(judging, tell=_naming(scheme, judging))
         cases = [_case(plain, setting, scheme, threat, judging.seed) for threat in names]
-        cells += [Cell(scheme, result) for result in judge_cases(cases, attacks, told)]
+        cells += [Cell(scheme, result) for result in judge_cases(cases, attacks, told, names)]
     comparison = Comparison(
         data=plain.name,
         images=len(plain.images) - setting.pairs,
         public=0 if plain.public is None else len(plain.public),
         shape=plain.images.shape[1:],
         setting=setting,
-        threats=tuple(names),
+        threats=tuple(
+            name
+            for name in names
+            if name in (threats or ALWAYS) or any(cell.result.tried for cell in cells if cell.result.threat == name)
+        ),
         seconds=judging.seconds,
         seed=judging.seed,
         cells=tuple(cells),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from blindsight.audit.attack import Attack
-from blindsight.audit.cases import Case, keyless
+from blindsight.audit.cases import ALWAYS, Case, keyless
 from blindsight.audit.mixing_verdict import percent
 from blindsight.audit.results import LEVELS, AttackResult, Pictures, ThreatResult
 from blindsight.audit.scores import Levels, Outcome
@@ -58,7 +58,9 @@ class _Run:
     result: AttackResult
 
 
-def judge_cases(cases: Sequence[Case], attacks: Sequence[Attack], judging: Judging) -> tuple[ThreatResult, ...]:
+def judge_cases(
+    cases: Sequence[Case], attacks: Sequence[Attack], judging: Judging, wanted: Sequence[str] = ALWAYS
+) -> tuple[ThreatResult, ...]:
     """Runs attacks on cases and says what may be concluded of each.
 
     Who sees more can do all that who sees less can. So what an attack found for a weaker attacker on the same images
@@ -68,9 +70,11 @@ def judge_cases(cases: Sequence[Case], attacks: Sequence[Attack], judging: Judgi
         cases: on what, the weakest attacker first.
         attacks: which.
         judging: how.
+        wanted: threat models that are reported in any case; of the others those alone for which an attack was run.
     """
     done: dict[str, _Run] = {}
-    return tuple(_judged(case, attacks, judging, done) for case in cases)
+    results = [_judged(case, attacks, judging, done) for case in cases]
+    return tuple(result for result in results if result.threat in wanted or result.tried)
 
 
 def _judged(case: Case, attacks: Sequence[Attack], judging: Judging, done: dict[str, _Run]) -> ThreatResult:

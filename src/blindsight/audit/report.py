@@ -17,7 +17,7 @@ from blindsight.audit._report_files import report_folder, write_report
 from blindsight.audit.attack import Attack, list_attacks
 from blindsight.audit.audit_page import render_audit
 from blindsight.audit.audit_verdict import verdict_on
-from blindsight.audit.cases import Case, choose_threats, one_by_one
+from blindsight.audit.cases import ALWAYS, Case, choose_threats, one_by_one
 from blindsight.audit.judging import Judging, judge_cases
 from blindsight.audit.mixing_verdict import Verdict
 from blindsight.audit.opening import Published, open_published, originals_of
@@ -199,7 +199,7 @@ def audit_protected(
         height, width = published.images.shape[1:3]
         public = _without(public_images(granted.public, published.profile, (height, width), judging.seed), originals)
     cases = [_case(name, published, originals, public, granted, pairs) for name in names]
-    results = judge_cases(cases, chosen, judging)
+    results = judge_cases(cases, chosen, judging, threats or ALWAYS)
     report = AuditReport(
         profile=published.profile,
         total=published.total,

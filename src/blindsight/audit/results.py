@@ -101,6 +101,11 @@ class ThreatResult:
     pictures: dict[str, Pictures]
 
     @property
+    def tried(self) -> bool:
+        """Whether an attack was run for this very attacker."""
+        return any(each.run_as == self.threat and each.why_not is None for each in self.attacks)
+
+    @property
     def top(self) -> AttackResult | None:
         """The best attack's result."""
         return next((each for each in self.attacks if each.name == self.best), None)

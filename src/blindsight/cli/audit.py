@@ -205,7 +205,7 @@ def list_attacks(as_json: AsJson = False) -> None:
 
     Example: blindsight audit list
     """
-    require_extra("audit")
+    require_extra("audit list")
     from blindsight.audit.attack import list_attacks as known
 
     attacks = known()
