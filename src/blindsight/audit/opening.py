@@ -20,7 +20,7 @@ from blindsight.owner.reveal import protected_records, read_blocks
 from blindsight.owner.sources import Item, Source
 from blindsight.profile import Profile
 
-__all__ = ["Published", "open_published", "originals_of"]
+__all__ = ["Published", "attackable_profile", "class_names_of", "open_published", "originals_of"]
 
 Pixels = NDArray[np.uint8]
 #: dB. What JPEG left of an image is nearer to its original than this; another image is not.
@@ -53,6 +53,21 @@ class Published:
         return Published(self.folder, self.profile, self.images[places], self.records[places], labels, self.total)
 
 
+def attackable_profile(folder: Path) -> Profile:
+    """The profile of a protected set.
+
+    Raises:
+        OutputError: no such folder, or unfinished.
+        ProfileError: a plain or a mixed set.
+    """
+    profile = Profile.of_folder(folder)
+    if profile is None or profile.kind == "plain":
+        raise ProfileError(f"{folder} is not protected: there is nothing to attack; give the folder that protect wrote")
+    if profile.kind == "mix":
+        raise ProfileError(f"{folder} is a mixed set; blindsight mix-report PLAIN {folder} measures those")
+    return profile
+
+
 def open_published(folder: Path, sample: int, *, index: Path | None = None, seed: int = 0) -> Published:
     """Reads a sample of a protected set; where sizes vary, the images of the size that is met most.
 
@@ -64,16 +79,12 @@ def open_published(folder: Path, sample: int, *, index: Path | None = None, seed
 
     Raises:
         ProfileError: not a protected set.
+        OutputError: likewise, or the index that was named is missing.
         ImageError: an image cannot be read.
-        OutputError: the index that was named is missing.
     """
     if sample < 1:
         raise ParameterError(f"sample is {sample} images, expected 1 or more, e.g. 200")
-    profile = Profile.of_folder(folder)
-    if profile is None or profile.kind == "plain":
-        raise ProfileError(f"{folder} is not protected: there is nothing to attack; give the folder that protect wrote")
-    if profile.kind == "mix":
-        raise ProfileError(f"{folder} is a mixed set; blindsight mix-report PLAIN {folder} measures those")
+    profile = attackable_profile(folder)
     records = [record for record in protected_records(folder, index, profile) if record.view == 0]
     if not records:
         raise ParameterError(f"{folder} holds no image; give the folder that protect wrote")
@@ -95,14 +106,25 @@ def open_published(folder: Path, sample: int, *, index: Path | None = None, seed
 
 def _labels(records: list[ImageRecord], folder: Path, profile: Profile, index: Path | None) -> NDArray[np.int64] | None:
     """Positions in the profile's classes; the folder tells them by id, the index by name."""
-    names = {identifier: identifier for identifier in profile.classes}
-    owner = index or default_index(folder)
-    if (owner / "classes.json").exists():
-        names |= {name: identifier for identifier, name in Index(owner).classes().items()}
-    places = {name: profile.classes.index(known) for name, known in names.items() if known in profile.classes}
+    places = {
+        name: k for names in (profile.classes, class_names_of(folder, profile, index)) for k, name in enumerate(names)
+    }
     if any(record.class_name not in places for record in records):
         return None
     return np.array([places[record.class_name] for record in records], np.int64)
+
+
+def class_names_of(folder: Path, profile: Profile, index: Path | None = None) -> list[str]:
+    """The classes of a set in the order of its labels: by name where the owner's index tells, else by id.
+
+    Args:
+        folder: what ``protect`` wrote.
+        profile: its profile.
+        index: the owner's index; default ``OUT.owner`` where it is.
+    """
+    owner = index or default_index(folder)
+    names = Index(owner).classes() if (owner / "classes.json").exists() else {}
+    return [names.get(identifier, identifier) for identifier in profile.classes]
 
 
 def originals_of(published: Published, *, key: SecretKey | None, source: Source | None) -> Pixels | None:

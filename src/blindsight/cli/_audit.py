@@ -1,7 +1,7 @@
 """Options of the audit's commands, and how they make of them what attacks are run and scored by."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,7 @@ from blindsight.errors import MissingDependencyError, ParameterError, ProfileMis
 
 if TYPE_CHECKING:
     from blindsight.audit.judging import Judging
+    from blindsight.profile import Profile
 
 __all__ = [
     "Attacks",
@@ -68,33 +69,44 @@ def require_extra(purpose: str) -> None:
             raise MissingDependencyError.of(package, "audit", purpose)
 
 
-def shared_model(folder: Path, protected: Path) -> Any:
+def shared_model(folder: Path, protected: Path, profile: "Profile") -> Any:
     """The module of a run that was trained on these images."""
     require_provider("an attack on a model")
     from blindsight.nets.runs import load_run
-    from blindsight.owner.reveal import cipher_profile
 
     loaded = load_run(folder)
-    loaded.profile.require_same_protection(cipher_profile(protected), str(folder), str(protected))
+    loaded.profile.require_same_protection(profile, str(folder), str(protected))
     if loaded.normalisation != (0.5, 0.5):
         raise ProfileMismatchError(f"{folder} takes images of another normalisation than 0.5, 0.5; train it again")
     return loaded.model
 
 
-def _classify(folder: Path) -> Callable[[Any], Any]:
-    """Class indices by a model of plain images."""
+def _classify(folder: Path, classes: Sequence[str]) -> Callable[[Any], Any]:
+    """Positions in ``classes``, by a model of plain images."""
     require_provider("a classifier")
+    import numpy as np
+
     from blindsight.nets.runs import load_run
     from blindsight.provider.prediction import predict
 
     loaded = load_run(folder)
     if loaded.profile.kind == "cipher":
         raise ProfileMismatchError(f"{folder} is a model of protected images; give one that was trained on plain ones")
-    return lambda images: predict(loaded, images).argmax(1)
+    if sorted(loaded.profile.classes) != sorted(classes):
+        raise ProfileMismatchError(
+            f"{folder} knows {len(loaded.profile.classes)} classes, and they are not the {len(classes)} of these images; "
+            "train it on the same classes"
+        )
+    order = np.array([list(classes).index(name) for name in loaded.profile.classes])
+    # A copy: torch takes no read-only arrays.
+    return lambda images: order[predict(loaded, images.copy()).argmax(1)]
 
 
 @contextmanager
-def judging(budget: float, seed: int, lpips: Path | None, classifier: Path | None) -> "Iterator[Judging]":
+def judging(
+    budget: float, seed: int, lpips: Path | None, classifier: Path | None, classes: Sequence[str]
+) -> "Iterator[Judging]":
+    """What attacks are run and scored by; ``classes`` in the order of the truth's labels."""
     from blindsight.audit.judging import Judging
     from blindsight.audit.perceptual import Lpips
     from blindsight.audit.scoring import Yardstick
@@ -103,7 +115,7 @@ def judging(budget: float, seed: int, lpips: Path | None, classifier: Path | Non
         raise ParameterError(f"--budget is seconds, more than 0; got {budget:g}")
     by = Yardstick(
         lpips=None if lpips is None else Lpips(lpips),
-        classify=None if classifier is None else _classify(classifier),
+        classify=None if classifier is None else _classify(classifier, classes),
         seed=seed,
     )
     with _progress() as tell:

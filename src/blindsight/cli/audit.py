@@ -101,21 +101,22 @@ def run(
     Example: blindsight audit protected --known-pairs 4 --owner-truth photos --key owner.key
     """
     require_extra("audit")
+    from blindsight.audit.opening import attackable_profile, class_names_of
     from blindsight.audit.report import Granted, audit_protected, chosen_attacks
     from blindsight.owner.keys import load_keyset
-    from blindsight.owner.reveal import cipher_profile
     from blindsight.owner.sources import open_source
 
-    secret = None if key is None else load_keyset(key).get(cipher_profile(out).key_id or "")
+    profile = attackable_profile(out)
+    secret = None if key is None else load_keyset(key).get(profile.key_id or "")
     granted = Granted(
         key=secret,
         originals=None if owner_truth is None else open_source(owner_truth, root=data_root),
         public=None if plain_reference is None else open_source(plain_reference, root=data_root),
         pairs=known_pairs,
-        model=None if model is None else shared_model(model, out),
+        model=None if model is None else shared_model(model, out, profile),
     )
     chosen = chosen_attacks(attack or (), learned=learned)
-    with judging(budget, seed, lpips, classifier) as how:
+    with judging(budget, seed, lpips, classifier, class_names_of(out, profile, index)) as how:
         found = audit_protected(
             out,
             report,
@@ -180,8 +181,9 @@ def compare(
     codec = codec_of(image_format, quality, subsampling, gray)
     setting = Setting(names, block_size, key_scope, codec, known_pairs)
     chosen = chosen_attacks(attack or (), learned=learned)
+    source = open_source(data, root=data_root, download=download)
     plain = read_plain(
-        open_source(data, root=data_root, download=download),
+        source,
         sample + known_pairs,
         public,
         block=block_size,
@@ -189,7 +191,7 @@ def compare(
         channels=1 if gray else 3,
         seed=seed,
     )
-    with judging(budget, seed, lpips, classifier) as how:
+    with judging(budget, seed, lpips, classifier, source.classes()) as how:
         found = compare_schemes(plain, setting, out, threats=threat or (), attacks=chosen, judging=how)
     if as_json:
         print_json({"page": str(found.page), "data": str(found.numbers), **found.as_json()})
