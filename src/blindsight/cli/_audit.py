@@ -94,8 +94,8 @@ def _classify(folder: Path, classes: Sequence[str]) -> Callable[[Any], Any]:
         raise ProfileMismatchError(f"{folder} is a model of protected images; give one that was trained on plain ones")
     if sorted(loaded.profile.classes) != sorted(classes):
         raise ProfileMismatchError(
-            f"{folder} knows {len(loaded.profile.classes)} classes, and they are not the {len(classes)} of these images; "
-            "train it on the same classes"
+            f"{folder} knows {len(loaded.profile.classes)} classes, and they are not the {len(classes)} of these "
+            "images; train it on the same classes"
         )
     order = np.array([list(classes).index(name) for name in loaded.profile.classes])
     # A copy: torch takes no read-only arrays.
