@@ -99,6 +99,7 @@ def test_the_page_says_what_comes_back_and_stands_alone(
     parser = stands_alone(text)
     # Four images alone and six of each other threat, each three times; and the figure.
     assert len(parser.links) == 3 * (4 + 6 + 6) + 1
+    assert "grey, from pairs (needs known pairs of plain and protected images)." in text
     for words in ("clairvoyance, upside down", "failed: RuntimeError: stumbled", "For the owner", "keys"):
         assert words in text
     assert any("attack" in warning for warning in report.verdict.warnings)

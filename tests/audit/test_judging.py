@@ -207,6 +207,16 @@ def test_what_a_weaker_attacker_finds_a_stronger_one_finds_too_and_it_is_run_onc
     assert runs == ["OneImage"] * 4 + ["ProtectedSet"]
     assert [found.level for found in (first, second, third)] == ["restored"] * 3
     assert [attack.run_as for attack in third.attacks] == ["protected-set", "known-pairs"]
+
+    # Of equals the one that uses the pairs is named.
+    class Knowing(Perfect):
+        name = "test-knowing"
+        observes = KnownPairs
+
+    assert [found.best for found in judge_cases([weak, strong], [Perfect(), Knowing()], Judging())] == [
+        "test-perfect",
+        "test-knowing",
+    ]
     # Other images are another case.
     other = make_scenario(crops[:6], "shf", 16)
     Perfect.learn(other.observation.images, crops[:6])

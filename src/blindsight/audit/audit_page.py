@@ -1,5 +1,6 @@
 """The page of an audit: one file with everything in it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from blindsight.audit._audit_figure import threats_figure
 from blindsight.audit._page import SMALL, picture_uri, render, svg_uri
 from blindsight.audit.metrics import reconstruction_measures
-from blindsight.audit.results import LEVELS, Pictures
+from blindsight.audit.results import LEVELS, AttackResult, Pictures
 from blindsight.audit.scores import REFERENCES
 
 if TYPE_CHECKING:
@@ -44,8 +45,18 @@ def render_audit(report: "AuditReport") -> str:
         },
         small=_is_small(report),
         shown=min(SHOWN, max((len(p.found) for t in report.threats for p in t.pictures.values()), default=1)),
+        tried={threat.threat: _by_worth(threat.attacks) for threat in report.threats},
         figure=svg_uri(threats_figure(report.threats)) if scored else None,
     )
+
+
+def _by_worth(attacks: Sequence[AttackResult]) -> list[AttackResult]:
+    """Those that were tried, the best first, those that failed last."""
+
+    def worth(attack: AttackResult) -> float:
+        return attack.scores.top.measures["ssim"].mean if attack.scores else -2.0
+
+    return sorted((attack for attack in attacks if attack.why_not is None), key=worth, reverse=True)
 
 
 def picture_columns(found: Pictures, shown: int = SHOWN) -> list[dict[str, str | None]]:

@@ -95,7 +95,9 @@ def _judged(case: Case, attacks: Sequence[Attack], judging: Judging, done: dict[
         }
         reason = "Nobody granted the originals: look at the pictures."
         return _threat_result(case, "unscored", reason, None, runs, None, found)
-    best, level, reason = _best(levels, [run.result for run in runs])
+    best, level, reason = _best(
+        levels, [run.result for run in runs], {run.result.name for run in runs if run.case is case}
+    )
     if level == "not-broken":
         # What a weaker attacker's attacks cannot do says nothing of what this one has more.
         for attack in attacks:
@@ -199,17 +201,21 @@ def _on_keyless(attack: Attack, run: _Run, judging: Judging) -> _Run:
     return replace(run, result=better)
 
 
-def _best(levels: Levels, results: list[AttackResult]) -> tuple[AttackResult | None, str, str]:
-    """The attack that reaches most, None where the published images show as much; the level, and the reason."""
+def _best(levels: Levels, results: list[AttackResult], own: set[str]) -> tuple[AttackResult | None, str, str]:
+    """The attack that reaches most, None where the published images show as much; the level, and the reason.
+
+    Of attacks that reach the same those in ``own`` come first, which use all that this attacker has.
+    """
     found: list[tuple[AttackResult | None, Outcome, str]] = [
         (None, levels.protected, "the published images themselves")
     ]
     found += [(each, each.scores.top, f"“{each.title}”") for each in results if each.scores is not None]
     judged = [(each, outcome, *_level(levels, outcome, who)) for each, outcome, who in found]
 
-    def worth(entry: tuple[AttackResult | None, Outcome, str, str]) -> tuple[int, float, float]:
-        _, outcome, level, _ = entry
-        return -list(LEVELS).index(level), outcome.exact.mean, outcome.measures[SSIM].mean
+    def worth(entry: tuple[AttackResult | None, Outcome, str, str]) -> tuple[int, float, float, bool]:
+        attack, outcome, level, _ = entry
+        mine = attack is None or attack.name in own
+        return -list(LEVELS).index(level), outcome.exact.mean, outcome.measures[SSIM].mean, mine
 
     best, _, level, reason = max(judged, key=worth)
     return best, level, reason
