@@ -114,10 +114,21 @@ def test_chance_levels_by_hand(crops: np.ndarray) -> None:
     assert levels.protected.exact.mean == 0
 
 
+def test_choosing_among_states_is_chance_too(crops: np.ndarray) -> None:
+    scenario = make_scenario(crops, "etc", 4, key_scope="image")
+    levels = chance_levels(scenario.truth, scenario.observation)
+    turned, straight = levels.references["turned_image"], levels.references["random_image"]
+    assert turned["ssim"].mean > straight["ssim"].mean
+    assert levels.chance_of("ssim", turned=True).mean == max(turned["ssim"].mean, levels.chance_of("ssim").mean)
+    # One state for all is a smaller choice than one for each.
+    one = chance_levels(scenario.truth, scenario.observation, one_state=True).references["turned_image"]
+    assert one["ssim"].mean < turned["ssim"].mean
+
+
 def test_a_single_original_has_no_gallery_and_others_make_one(crops: np.ndarray) -> None:
     scenario = make_scenario(crops[:1], "etc", 4, "one-image")
     alone = chance_levels(scenario.truth, scenario.observation)
-    assert "random_image" not in alone.references
+    assert alone.references.keys() == {"mean_image", "mean_colour", "black", "protected"}
     assert alone.protected.reidentified == {}
     among = chance_levels(scenario.truth, scenario.observation, others=crops[1:])
     assert "random_image" in among.references

@@ -126,9 +126,10 @@ class Comparison:
 
 def cell_text(result: ThreatResult) -> str:
     """``broken .98 (chance .21)``."""
-    if result.outcome is None or result.levels is None:
+    chance = result.chance
+    if result.outcome is None or chance is None:
         return LEVELS[result.level].lower()
-    found, chance = result.outcome.measures["ssim"], result.levels.chance_of("ssim")
+    found = result.outcome.measures["ssim"]
     return f"{LEVELS[result.level].lower()}: SSIM {found.mean:.2f}, chance {chance.mean:.2f}"
 
 

@@ -79,7 +79,11 @@ def judge_cases(
 
 def _judged(case: Case, attacks: Sequence[Attack], judging: Judging, done: dict[str, _Run]) -> ThreatResult:
     truth, seen = case.truth, case.seen
-    levels = None if truth is None else chance_levels(truth, seen, others=case.others, by=judging.by)
+    levels = (
+        None
+        if truth is None
+        else chance_levels(truth, seen, others=case.others, one_state=_one_state(case), by=judging.by)
+    )
     for attack in attacks:
         before = done.get(attack.name)
         if before is None or not _holds_for(before, case):
@@ -210,7 +214,10 @@ def _best(levels: Levels, results: list[AttackResult], own: set[str]) -> tuple[A
         (None, levels.protected, "the published images themselves")
     ]
     found += [(each, each.scores.top, f"“{each.title}”") for each in results if each.scores is not None]
-    judged = [(each, outcome, *_level(levels, outcome, who)) for each, outcome, who in found]
+    judged = [
+        (each, outcome, *_level(levels, outcome, who, turned=each is not None and _is_turned(each)))
+        for each, outcome, who in found
+    ]
 
     def worth(entry: tuple[AttackResult | None, Outcome, str, str]) -> tuple[int, float, float, bool]:
         attack, outcome, level, _ = entry
@@ -221,9 +228,13 @@ def _best(levels: Levels, results: list[AttackResult], own: set[str]) -> tuple[A
     return best, level, reason
 
 
-def _level(levels: Levels, top: Outcome, who: str) -> tuple[str, str]:
+def _is_turned(result: AttackResult) -> bool:
+    return result.scores is not None and result.scores.best is not None
+
+
+def _level(levels: Levels, top: Outcome, who: str, *, turned: bool) -> tuple[str, str]:
     """What the best that was reached means, and why."""
-    found, chance = top.measures[SSIM], levels.chance_of(SSIM)
+    found, chance = top.measures[SSIM], levels.chance_of(SSIM, turned=turned)
     said = f"SSIM {found.mean:.2f}, chance {chance.mean:.2f}"
     if top.exact.mean >= MOST:
         return "restored", f"Of the pictures {percent(top.exact.mean)} come back bit for bit, by {who}."

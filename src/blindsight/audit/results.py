@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindsight.audit.estimates import Estimate
 from blindsight.audit.scores import Levels, Outcome, Scores
 from blindsight.profile import Scalar
 
@@ -116,6 +117,14 @@ class ThreatResult:
         if self.levels is None:
             return None
         return self.top.scores.top if self.top and self.top.scores else self.levels.protected
+
+    @property
+    def chance(self) -> Estimate | None:
+        """The SSIM that guesses reach, turned like the best attack's pictures; None without the truth."""
+        if self.levels is None:
+            return None
+        turned = self.top is not None and self.top.scores is not None and self.top.scores.best is not None
+        return self.levels.chance_of("ssim", turned=turned)
 
     def as_json(self) -> dict[str, Any]:
         """All numbers; no picture. Chance levels stand once, not with every attack."""

@@ -10,12 +10,13 @@ __all__ = ["CHANCE", "REFERENCES", "KeyShare", "Levels", "Outcome", "Scores"]
 #: What the originals are compared with beside reconstructions, and how the page calls it.
 REFERENCES = {
     "random_image": "another original at random",
+    "turned_image": "another original at random, in its best state",
     "mean_image": "the mean image",
     "mean_colour": "each original's own mean colour",
     "black": "a black image",
     "protected": "the protected image, as published",
 }
-#: Those of them that are guesses: what they reach is chance.
+#: Those of them that are guesses: what they reach is chance. ``turned_image`` is one for turned pictures alone.
 CHANCE = ("random_image", "mean_image", "mean_colour", "black")
 
 
@@ -57,8 +58,8 @@ class Levels:
     """What is had without an attack: what the figures of a reconstruction are to be compared with.
 
     Attributes:
-        references: name of :data:`REFERENCES` -> measure -> estimate; without ``random_image`` where there is one
-            original only.
+        references: name of :data:`REFERENCES` -> measure -> estimate; without those of
+            another original where there is one only.
         protected: what the published images themselves reach.
         plain_accuracy: of the classifier on the originals, the most that can be had; None without one.
         commonest_class: share of the commonest class, what guessing it always reaches; None without labels.
@@ -69,9 +70,15 @@ class Levels:
     plain_accuracy: Estimate | None
     commonest_class: float | None
 
-    def chance_of(self, measure: str) -> Estimate:
-        """The most alike of the guesses."""
-        guesses = [self.references[name][measure] for name in CHANCE if name in self.references]
+    def chance_of(self, measure: str, *, turned: bool = False) -> Estimate:
+        """The most alike of the guesses.
+
+        Args:
+            measure: name.
+            turned: compared with what is in the best of its global states: choosing among 96 makes anything more alike.
+        """
+        names = (*CHANCE, "turned_image") if turned else CHANCE
+        guesses = [self.references[name][measure] for name in names if name in self.references]
         return (min if measure == "lpips" else max)(guesses, key=lambda guess: guess.mean)
 
 

@@ -55,7 +55,12 @@ PLAIN_YARDSTICK = Yardstick()
 
 
 def chance_levels(
-    truth: Truth, observation: Observation, *, others: Pixels | None = None, by: Yardstick = PLAIN_YARDSTICK
+    truth: Truth,
+    observation: Observation,
+    *,
+    others: Pixels | None = None,
+    one_state: bool | None = None,
+    by: Yardstick = PLAIN_YARDSTICK,
 ) -> Levels:
     """What is had without an attack. The same for all attacks on one observation.
 
@@ -63,6 +68,7 @@ def chance_levels(
         truth: of the scenario.
         observation: likewise.
         others: uint8 (G, H, W, C), originals of the same set that are not in ``truth``: further candidates.
+        one_state: as of :func:`score`.
         by: what is measured.
 
     Raises:
@@ -72,9 +78,12 @@ def chance_levels(
         raise ParameterError(f"observed {observation.images.shape}, true {truth.images.shape}: not of one scenario")
     known = _candidates(truth, others)
     pictures = _references(truth.images, observation, known, by.seed)
+    if "random_image" in pictures:
+        guess = Reconstruction(pictures["random_image"])
+        pictures["turned_image"] = in_best_state(guess, truth, observation, one_state=one_state).images
     references = {
         name: {measure.name: _mean(measure, found, truth.images, by.seed) for measure in by.measures(found.shape[1:])}
-        for name, found in pictures.items()
+        for name, found in sorted(pictures.items(), key=lambda entry: list(REFERENCES).index(entry[0]))
     }
     commonest = None
     if truth.labels is not None:
@@ -114,7 +123,7 @@ def score(
             "an attack gives one image for each that it saw, in their order"
         )
     if levels is None:
-        levels = chance_levels(truth, observation, others=others, by=by)
+        levels = chance_levels(truth, observation, others=others, one_state=one_state, by=by)
     known = _candidates(truth, others)
     pick, best = _outcome(images, reconstruction.key, truth, known, by), None
     if reconstruction.symmetric:
@@ -164,7 +173,7 @@ def _references(originals: Pixels, observation: Observation, known: Pixels, seed
     found["mean_colour"] = np.broadcast_to(colour, originals.shape)
     found["black"] = np.zeros_like(originals)
     found["protected"] = observation.images
-    return {name: found[name] for name in REFERENCES if name in found}
+    return found
 
 
 def _outcome(found: Pixels, key: SignedPermutation | None, truth: Truth, known: Pixels, by: Yardstick) -> Outcome:
