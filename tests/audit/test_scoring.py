@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blindsight.algebra import BlockGrid, SignedPermutation
 from blindsight.audit.attack import Reconstruction
 from blindsight.audit.global_states import best_states, global_state, global_states
-from blindsight.audit.metrics import correlation
+from blindsight.audit.metrics import correlation, ssim
 from blindsight.audit.scenario import Truth, make_scenario
 from blindsight.audit.scores import CHANCE
 from blindsight.audit.scoring import Yardstick, chance_levels, key_share, score
@@ -165,6 +165,16 @@ def test_a_state_turns_the_whole_picture(crops: np.ndarray) -> None:
     state = global_state(BlockGrid(16, 16, 3, 4), 6, 1, 5)
     assert np.array_equal(state.apply(crops[0]), 255 - crops[0].swapaxes(0, 1)[::-1, :, ::-1])
     assert best_states(state.inverse().apply(crops), crops, state.grid, shared=True) == [state] * 8
+
+
+def test_the_best_state_is_no_worse_than_none(crops: np.ndarray) -> None:
+    grid = BlockGrid(16, 16, 3, 4)
+    for shared in (True, False):
+        found = crops[::-1]
+        states = best_states(found, crops, grid, shared=shared)
+        turned = np.stack([state.apply(image) for state, image in zip(states, found, strict=True)])
+        likeness = [sum(ssim(a, b) for a, b in zip(images, crops, strict=True)) for images in (found, turned)]
+        assert likeness[1] >= likeness[0]
 
 
 def test_keys_of_nibbles_and_of_bytes_are_compared_by_nibbles() -> None:
