@@ -51,8 +51,8 @@ def global_states(grid: BlockGrid) -> Iterator[BlockPermutation]:
 
 
 def best_states(found: Pixels, wanted: Pixels, grid: BlockGrid, *, shared: bool) -> list[BlockPermutation]:
-    """The state that makes each reconstruction most like its original: by SSIM, among the few of least
-    squared error and the one in which it is.
+    """The state that makes each reconstruction most like its original: by SSIM, among the few of least squared error
+    and the one in which it is.
 
     Args:
         found: uint8 (N, H, W, C), reconstructions.
