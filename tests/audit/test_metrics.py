@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from scipy.fft import dctn
 
-from blindsight.audit.metrics import MEASURES, correlation, phash_distance, psnr, ssim
+from blindsight.audit.metrics import MEASURES, correlation, ms_ssim, phash_distance, psnr, ssim
 from blindsight.errors import ParameterError
 
 BEST = {"ssim": 1.0, "psnr": float("inf"), "correlation": 1.0, "phash_distance": 0.0}
@@ -103,3 +103,23 @@ def test_what_is_no_pair_of_images_is_refused(measure):
 def test_ssim_refuses_images_without_a_window():
     with pytest.raises(ParameterError, match="SSIM needs images of at least 3x3 pixels, got 2x9"):
         ssim(np.zeros((2, 9, 3), np.uint8), np.zeros((2, 9, 3), np.uint8))
+
+
+def test_ms_ssim_is_what_torchmetrics_computes_but_for_the_border_of_its_coarsest_scale(photo):
+    torch = pytest.importorskip("torch")
+    peer = pytest.importorskip("torchmetrics.functional.image")
+    a = photo[:192, :208]
+    b = np.clip(a + np.random.default_rng(0).normal(0, 25, a.shape), 0, 255).astype(np.uint8)
+    x, y = (torch.from_numpy(image.copy()).permute(2, 0, 1)[None].double() for image in (a, b))
+    theirs = peer.multiscale_structural_similarity_index_measure(
+        x, y, data_range=255.0, kernel_size=11, sigma=1.5, normalize="relu"
+    )
+    assert ms_ssim(a, b) == pytest.approx(float(theirs), abs=2e-3)  # 0.721 and 0.720; it pads there, we do not
+
+
+def test_ms_ssim_of_equal_and_opposite_pictures_and_of_small_ones(photo):
+    a = photo[:161, :170]
+    assert ms_ssim(a, a) == pytest.approx(1)
+    assert ms_ssim(a, 255 - a) == 0
+    with pytest.raises(ParameterError, match="at least 161x161"):
+        ms_ssim(a[:160], a[:160])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from blindsight.audit.mixing_results import Result
     from blindsight.audit.mixing_speed import Speed
 
-__all__ = ["attack_figure", "likeness_figure", "speed_figure"]
+__all__ = ["attack_figure", "likeness_figure", "speed_figure", "svg"]
 
 INK, SOFT, LINE = "#1c1917", "#57534e", "#d6d3d1"
 ORANGE, TEAL, BLUE = "#c2410c", "#0f766e", "#1d4ed8"
@@ -72,7 +72,7 @@ def likeness_figure(results: "Sequence[Result]") -> str:
                 axes.set_xlabel(f"{'right' if measure.more_is_alike else 'left'} is more alike")
         handles, labels = panels.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
-        return _svg(figure)
+        return svg(figure)
 
 
 def attack_figure(results: "Sequence[Result]", names: dict[str, str]) -> str:
@@ -105,7 +105,7 @@ def attack_figure(results: "Sequence[Result]", names: dict[str, str]) -> str:
             axes.set_ylim(-4, 104)
             _block_axis(axes, results)
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), fontsize=9, ncols=1)
-        return _svg(figure)
+        return svg(figure)
 
 
 def speed_figure(rows: "Sequence[Speed]") -> str:
@@ -135,7 +135,7 @@ def speed_figure(rows: "Sequence[Speed]") -> str:
         figure.axes[0].set_ylabel("images a second")
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _speed_top(rows: "Sequence[Speed]") -> float:
@@ -178,7 +178,8 @@ def _block_axis(axes: Axes, results: "Sequence[Result]") -> None:
     axes.axvline(own or 1, color=LINE, linewidth=6, zorder=0, alpha=0.6)
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """A figure as SVG, the same bytes every time."""
     with io.StringIO() as file:
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         return file.getvalue()

@@ -1,13 +1,12 @@
 """The report that an owner reads before handing a mixed set over: how much of the originals it still shows."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from blindsight.audit._in_set import original_in_set
+from blindsight.audit._report_files import report_folder, write_report
 from blindsight.audit._sample import candidate_originals, make_cases
 from blindsight.audit.guessing import guessing_bound_bits
 from blindsight.audit.mixing_page import Example, render_page
@@ -75,7 +74,7 @@ def mixing_report(
         what = "no profile.json" if profile is None else f"kind {profile.kind}"
         raise ProfileError(f"{mixed} is not a mixed set ({what}); give the folder that blindsight mix wrote")
     index = index or default_index(mixed)
-    out = _report_folder(out, index, mixed)
+    out = report_folder(index / "report" if out is None else out, mixed, "the mixed set")
     if not index.exists():
         raise OutputError(
             f"{mixed} has no index {index}; if it was augmented, give the set that mix wrote, and if mix was given "
@@ -133,7 +132,7 @@ def mixing_report(
         )
         for cases in zip(*pictures, strict=True)
     ]
-    _write(report, render_page(report, examples))
+    write_report({report.data: report.to_json(), report.page: render_page(report, examples)})
     return report
 
 
@@ -212,40 +211,3 @@ def _measured(
 def _fine_block(size: tuple[int, int]) -> tuple[int, int]:
     height, width = (max(n for n in range(1, 9) if side % n == 0) for side in size)
     return height, width
-
-
-def _report_folder(out: Path | None, index: Path, mixed: Path) -> Path:
-    folder = (index / "report" if out is None else out).resolve()
-    inside = mixed.resolve()
-    if folder == inside or inside in folder.parents:
-        raise OutputError(f"{folder} lies in the mixed set, and the report shows originals; choose a folder outside it")
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is not a folder; choose another one for the report")
-    return folder
-
-
-def _write(report: MixingReport, page: str) -> None:
-    """Both files whole or not at all, in a folder for the owner alone."""
-    folder = report.page.parent
-    with _as_output_error(folder):
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-        for path, text in ((report.data, report.to_json()), (report.page, page)):
-            temporary = folder / f".{path.name}-{os.getpid()}.tmp"
-            try:
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _as_output_error(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write the report to {folder}: {error.strerror}; choose another folder") from None

@@ -32,8 +32,9 @@ class Verdict:
     """In plain words.
 
     Attributes:
-        level: ``open`` (nothing is hidden), ``recognised`` (an attack run here finds originals), ``broken`` (others
-            broke the method) or ``not-broken`` (the attacks run here find nothing).
+        level: of a mixed set ``open`` (nothing is hidden), ``recognised`` (an attack run here finds originals),
+            ``broken`` (others broke the method) or ``not-broken`` (the attacks run here find nothing); of a protected
+            set one of :data:`blindsight.audit.results.LEVELS`.
         headline: one sentence.
         findings: what was measured, a sentence each.
         advice: what to do.

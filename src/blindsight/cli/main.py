@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from blindsight import __version__
+from blindsight.cli.audit import audit_app
 from blindsight.cli.augment import augment
 from blindsight.cli.bench import bench_app
 from blindsight.cli.demo import demo
@@ -51,6 +52,7 @@ app = typer.Typer(
     "The owner of the images: key, protect, preview, reveal, rotate, soft-labels, start-model, mix, "
     "mix-report, encrypt-model, rotate-model. "
     "The provider: augment, train, evaluate, predict, export. "
+    "The auditor: audit. "
     "Begin with: blindsight demo",
     epilog="The protection is visual obfuscation, not cryptography: README.md says what breaks it.",
     no_args_is_help=True,
@@ -68,6 +70,7 @@ for command in (train, evaluate, predict, export):
     app.command(rich_help_panel=PROVIDER)(command)
 for command in (augment, demo):
     app.command(rich_help_panel=BOTH)(command)
+app.add_typer(audit_app, rich_help_panel=BOTH)
 app.add_typer(bench_app, rich_help_panel=BOTH)
 
 
