@@ -83,6 +83,8 @@ def measure(source: Source, options: argparse.Namespace, pairs: int, most: int) 
     trials = [trial(source, options, pairs, most, number) for number in range(options.trials)]
     command = ["python", "benchmarks/known_pairs.py", *sys.argv[1:]]
     command[command.index("--data") + 1] = source.label
+    if options.out:
+        command[command.index("--out") + 1] = options.out.name
     row: dict[str, Any] = {"data": source.label, "scheme": options.scheme, "size": options.size, "block": options.block}
     row |= {"quality": options.quality, "pairs": pairs, "trials": options.trials, "command": " ".join(command)}
     row |= {name: round(float(np.mean([t[name] for t in trials])), 4) for name in trials[0]}

@@ -1,11 +1,9 @@
 """The audit of a protected set: attacks by threat model, scored where the owner grants the truth, and the report."""
 
-import importlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from blindsight.audit.audit_page import render_audit
 from blindsight.audit.audit_verdict import verdict_on
 from blindsight.audit.cases import ALWAYS, Case, choose_threats, one_by_one
 from blindsight.audit.judging import Judging, judge_cases
+from blindsight.audit.keyspace import KeySpace, key_space
 from blindsight.audit.mixing_verdict import Verdict
 from blindsight.audit.opening import Published, open_published, originals_of
 from blindsight.audit.plain_images import public_images
@@ -32,23 +31,10 @@ from blindsight.owner.protection import Protection
 from blindsight.owner.sources import Source
 from blindsight.profile import Profile
 
-__all__ = ["FORMAT", "AuditReport", "Granted", "KeyCount", "audit_protected", "chosen_attacks"]
+__all__ = ["FORMAT", "AuditReport", "Granted", "audit_protected", "chosen_attacks"]
 
 FORMAT = "blindsight-audit-report/1"
 Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class KeyCount:
-    """How many keys there are, and why that is not the answer.
-
-    Attributes:
-        bits: logarithm of their number; None where nobody can count them.
-        why: a sentence or two.
-    """
-
-    bits: float | None
-    why: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +70,7 @@ class AuditReport:
         seed: of every choice.
         scored: whether the originals were granted.
         threats: one a threat model.
-        key_count: the key space; None where this version cannot count it.
+        key_space: how many keys there are, and why that is not the answer.
         verdict: in words.
         page: ``report.html``.
         data: ``report.json``.
@@ -99,7 +85,7 @@ class AuditReport:
     seed: int
     scored: bool
     threats: tuple[ThreatResult, ...]
-    key_count: KeyCount | None
+    key_space: KeySpace
     verdict: Verdict
     page: Path
     data: Path
@@ -130,7 +116,7 @@ class AuditReport:
             "seconds": self.seconds,
             "seed": self.seed,
             "scored": self.scored,
-            "key_space": None if self.key_count is None else asdict(self.key_count),
+            "key_space": asdict(self.key_space),
             "threats": [threat.as_json() for threat in self.threats],
             "verdict": asdict(self.verdict),
         }
@@ -210,7 +196,7 @@ def audit_protected(
         seed=judging.seed,
         scored=originals is not None,
         threats=results,
-        key_count=count_keys(published.profile, published.images.shape[1:3]),
+        key_space=key_space(published.profile, (published.images.shape[1], published.images.shape[2])),
         verdict=verdict_on(published.profile, results),
         page=where / "report.html",
         data=where / "report.json",
@@ -278,16 +264,3 @@ def _case(
     if name == "one-image":
         return one_by_one(seen, truth)
     return Case(name, (seen,), () if truth is None else (truth,))
-
-
-def count_keys(profile: Profile, size: tuple[int, ...]) -> KeyCount | None:
-    """The key space as :mod:`blindsight.audit.keyspace` counts it; None where that is not installed.
-
-    Args:
-        profile: of the protected set.
-        size: (height, width) of its images.
-    """
-    if find_spec("blindsight.audit.keyspace") is None:
-        return None
-    found = importlib.import_module("blindsight.audit.keyspace").key_space(profile, size)
-    return KeyCount(found.bits, found.why_not_security)
