@@ -78,7 +78,7 @@ def _best(states: list[BlockPermutation], errors: NDArray[np.float64], found: Pi
         turned = states[number].apply(found)
         return sum(ssim(a, b) for a, b in zip(turned, wanted, strict=True))
 
-    return max(nearest, key=likeness)
+    return int(max(nearest, key=likeness))
 
 
 def _squared_errors(a: Pixels, b: Pixels) -> NDArray[np.float64]:
