@@ -19,7 +19,7 @@ from blindsight.profile import Scalar
 __all__ = ["Attack", "Budget", "Reconstruction", "get_attack", "list_attacks", "register_attack"]
 
 #: Modules of :mod:`blindsight.audit.attacks` that register attacks when they are imported.
-BUILT_IN: tuple[str, ...] = ()
+BUILT_IN: tuple[str, ...] = ("gan", "inverse_network", "sia_gan")
 _attacks: dict[str, "Attack"] = {}
 _loaded = False
 

@@ -1,0 +1,204 @@
+"""Networks of the attacks that learn. Importing this brings torch; attacks import it when they run.
+
+Images are float (N, C, H, W) in -1 to 1. Outputs have no squashing function: one would hold them off the ends of the
+range, where a third of a photograph's samples may lie; what exceeds the range is cut off when images are written.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+from blindsight.algebra import BlockGrid
+
+__all__ = ["BlockTransformer", "Discriminator", "PlainClassifier", "PositionGenerator"]
+
+_SINKHORN_ROUNDS = 5
+
+
+class BlockTransformer(nn.Module):
+    """Blocks in, blocks out, each output block made from all blocks of the image: its receptive field is the image.
+
+    A block becomes a token by a linear map that all positions share, and one that each position has for itself
+    (schemes with other keys at other positions); likewise back. Between the two stand, first, a linear map over
+    positions, which is what a fixed scrambling of blocks is; then transformer layers, for what depends on the image.
+
+    Args:
+        grid: of the output images.
+        features: channels of the input.
+        width: of a token, a multiple of 32.
+        depth: transformer layers.
+        mean: (C, H, W), what the output is relative to; the untrained network gives about this back.
+    """
+
+    mean: Tensor
+
+    def __init__(self, grid: BlockGrid, features: int, width: int, depth: int, mean: Tensor) -> None:
+        super().__init__()
+        self.grid = grid
+        entering, leaving = features * grid.block**2, grid.block_samples
+        self.enter = _ByPosition(grid.blocks, entering, width)
+        self.position = nn.Parameter(torch.randn(grid.blocks, width) * 0.5)
+        self.move = nn.Linear(grid.blocks, grid.blocks, bias=False)
+        nn.init.normal_(self.move.weight, std=grid.blocks**-0.5)
+        self.layers = nn.ModuleList(_Layer(width) for _ in range(depth))
+        self.leave = _ByPosition(grid.blocks, width, leaving, scale=0.1)
+        self.register_buffer("mean", mean)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, features, H, W) -> (N, C, H, W)."""
+        tokens = self.enter(_to_blocks(images, self.grid.block))
+        tokens = tokens + self.move(tokens.transpose(1, 2)).transpose(1, 2)
+        hidden = tokens + self.position
+        for layer in self.layers:
+            hidden = layer(hidden)
+        return _from_blocks(self.leave(hidden), self.grid) + self.mean
+
+
+class _ByPosition(nn.Module):
+    """A linear map of tokens: one that positions share, plus one of each position's own."""
+
+    def __init__(self, positions: int, entering: int, leaving: int, scale: float = 1.0) -> None:
+        super().__init__()
+        self.shared = nn.Linear(entering, leaving)
+        self.own = nn.Parameter(torch.randn(positions, entering, leaving) * 0.5 * scale * entering**-0.5)
+        with torch.no_grad():
+            self.shared.weight.mul_(scale)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, positions, entering) -> (N, positions, leaving)."""
+        return self.shared(tokens) + torch.einsum("npe,pel->npl", tokens, self.own)
+
+
+class _Layer(nn.Module):
+    """Attention and a two-layer perceptron, each after a norm and around a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = max(1, width // 32)
+        self.norms = nn.ModuleList((nn.LayerNorm(width), nn.LayerNorm(width)))
+        self.attend, self.join = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.think = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        n, positions, width = tokens.shape
+        parts = self.attend(self.norms[0](tokens)).view(n, positions, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(parts[0], parts[1], parts[2])
+        tokens = tokens + self.join(seen.transpose(1, 2).reshape(n, positions, width))
+        return tokens + self.think(self.norms[1](tokens))
+
+
+class PositionGenerator(nn.Module):
+    """The generator of SIA-GAN (Madono et al., IEEE Access 9, 2021): a convolution of each block position's own, as
+    large as the block, then pixel shuffling, then residual blocks with spectral norm.
+
+    The convolutions begin as the map that changes nothing, on top of their random weights. For schemes that move
+    blocks a soft permutation of positions, learned through Sinkhorn's normalisation, stands before them; the authors
+    have a second program for that.
+
+    Args:
+        grid: of the images.
+        features: channels of the input.
+        moves: whether the scheme moves blocks.
+        width: channels between pixel shuffling and output.
+        residuals: residual blocks.
+    """
+
+    def __init__(self, grid: BlockGrid, features: int, moves: bool, width: int = 32, residuals: int = 3) -> None:
+        super().__init__()
+        self.grid = grid
+        entering, leaving = features * grid.block**2, width * grid.block**2
+        self.order = nn.Parameter(torch.randn(grid.blocks, grid.blocks)) if moves else None
+        self.enter = nn.Parameter(torch.randn(grid.blocks, entering, leaving) * entering**-0.5)
+        self.residuals = nn.ModuleList(_Residual(width) for _ in range(residuals))
+        self.leave = nn.Conv2d(width, grid.channels, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, features, H, W) -> (N, C, H, W)."""
+        blocks = _to_blocks(images, self.grid.block)
+        if self.order is not None:
+            blocks = torch.einsum("pq,nqs->nps", _sinkhorn(self.order), blocks)
+        made = torch.einsum("npe,pel->npl", blocks, self.enter)
+        hidden = _from_blocks(made, self.grid)
+        for residual in self.residuals:
+            hidden = residual(hidden)
+        made = self.leave(F.leaky_relu(hidden, 0.2))
+        return made
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = spectral_norm(nn.Conv2d(width, width, 3, padding=1))
+        self.second = spectral_norm(nn.Conv2d(width, width, 3, padding=1))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden + self.second(F.leaky_relu(self.first(F.leaky_relu(hidden, 0.2)), 0.2))
+
+
+class Discriminator(nn.Module):
+    """Plain or made: strided convolutions with spectral norm down to a few pixels, then one number for the image.
+
+    Args:
+        size: (H, W) of the images, each at least 4.
+        channels: 1 or 3.
+        width: channels of the first layer, doubled with each up to eight times as many.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int, width: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        entering, leaving, (height, breadth) = channels, width, size
+        while not layers or min(height, breadth) >= 8:
+            layers += [spectral_norm(nn.Conv2d(entering, leaving, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            entering, leaving = leaving, min(2 * leaving, 8 * width)
+            height, breadth = height // 2, breadth // 2
+        self.layers = nn.Sequential(*layers)
+        self.judge = spectral_norm(nn.Linear(entering * height * breadth, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N,); larger is more likely plain."""
+        scores: Tensor = self.judge(self.layers(images).flatten(1))[:, 0]
+        return scores
+
+
+class PlainClassifier(nn.Module):
+    """A small convolutional classifier of plain images.
+
+    Args:
+        channels: 1 or 3.
+        classes: how many.
+        width: channels of the first layer.
+    """
+
+    def __init__(self, channels: int, classes: int, width: int = 32) -> None:
+        super().__init__()
+        widths = (channels, width, 2 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for entering, leaving in zip(widths, widths[1:], strict=False):
+            layers += [nn.Conv2d(entering, leaving, 3, 2, 1), nn.GroupNorm(8, leaving), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.judge = nn.Linear(widths[-1], classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, classes)."""
+        logits: Tensor = self.judge(self.layers(images).mean(dim=(2, 3)))
+        return logits
+
+
+def _to_blocks(images: Tensor, side: int) -> Tensor:
+    """(N, C, H, W) -> (N, blocks, C * side * side)."""
+    return F.unfold(images, side, stride=side).transpose(1, 2)
+
+
+def _from_blocks(blocks: Tensor, grid: BlockGrid) -> Tensor:
+    """(N, blocks, C * side * side) -> (N, C, H, W): what PixelShuffle does to blocks that stand in their places."""
+    return F.fold(blocks.transpose(1, 2), (grid.height, grid.width), grid.block, stride=grid.block)
+
+
+def _sinkhorn(logits: Tensor) -> Tensor:
+    """A matrix whose rows and columns nearly sum to 1: a soft permutation."""
+    for _ in range(_SINKHORN_ROUNDS):
+        logits = logits - logits.logsumexp(1, keepdim=True)
+        logits = logits - logits.logsumexp(0, keepdim=True)
+    return logits.exp()

@@ -1,0 +1,103 @@
+"""The GAN attack: a generator learns, from unpaired images, to make protected images look like public plain ones."""
+
+from typing import ClassVar
+
+from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attacks._own_keys import scheme_facts
+from blindsight.audit.threat import Observation, ProtectedSet
+from blindsight.errors import ParameterError
+
+__all__ = ["GanAttack"]
+
+_USE = 62
+
+
+@register_attack
+class GanAttack(Attack):
+    """Generator against discriminator, with nothing but the look of the result to go by: no term pairs a protected
+    image with what it was.
+
+    The discriminator sees plain public images and what the generator makes of the protected set. The loss is the
+    non-saturating one (Goodfellow et al., 2014), the optimiser Adam at 2e-4 with beta1 0.5, as in the paper. Its
+    generator sees one block at a time; here every output block is made from the whole image, by the same network as in
+    ``inverse-network``, and outputs are not squashed.
+
+    Nothing keeps a generator from making pretty pictures of something else: low figures say that this training did not
+    find the way, not that there is none.
+
+    Args:
+        steps: of training. The paper's 25 epochs of 50,000 images in batches of 64 are about 19,500.
+        batch: images a step.
+        width: of the generator's tokens, a multiple of 32.
+        depth: its transformer layers.
+        rate: Adam's learning rate.
+
+    Facts: ``steps`` that were taken, ``discriminator_loss`` and ``generator_loss`` of the last.
+
+    Raises:
+        ParameterError: a number below 1, or a width that is not a multiple of 32.
+    """
+
+    name: ClassVar[str] = "gan"
+    title: ClassVar[str] = "a generator taught by the look of public images"
+    reference: ClassVar[str] = (
+        "Sirichotedumrong & Kiya, \"A GAN-Based Image Transformation Scheme for Privacy-Preserving Deep Neural "
+        'Networks", EUSIPCO 2020, whose loss and optimiser are kept, with a generator that sees the whole image'
+    )
+    observes: ClassVar[type[Observation]] = ProtectedSet
+    needs_public: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
+
+    def __init__(
+        self, steps: int = 19_500, batch: int = 64, width: int = 128, depth: int = 4, rate: float = 2e-4
+    ) -> None:
+        if min(steps, batch, width, depth) < 1 or width % 32:
+            raise ParameterError(
+                f"steps, batch and depth are at least 1 and width is a multiple of 32, got {steps}, {batch}, {depth} "
+                f"and {width}"
+            )
+        self.steps, self.batch, self.width, self.depth, self.rate = steps, batch, width, depth, rate
+
+    def run(self, observation: Observation, budget: Budget) -> Reconstruction:
+        from torch.nn.functional import softplus
+        from torch.optim import Adam
+
+        from blindsight.audit.attacks._learning import (
+            device,
+            grid_of,
+            learn,
+            reconstruct,
+            seeded,
+            to_features,
+            to_tensor,
+        )
+        from blindsight.audit.attacks._networks import BlockTransformer, Discriminator
+
+        images, public = observation.images, observation.public
+        assert public is not None
+        with seeded(budget, _USE) as rng:
+            sample = scheme_facts(observation.profile, images.shape[1:], rng).sample
+            grid = grid_of(observation.profile, images)
+            features = grid.channels * (1 if sample == "byte" else 2)
+            generator = BlockTransformer(grid, features, self.width, self.depth, to_tensor(public).mean(dim=0))
+            judge = Discriminator((grid.height, grid.width), grid.channels)
+            generator, judge = generator.to(device()), judge.to(device())
+            of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.999))
+            of_judge = Adam(judge.parameters(), self.rate, betas=(0.5, 0.999))
+            losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
+
+            def step(_: int) -> None:
+                made = generator(to_features(images[rng.integers(len(images), size=self.batch)], sample))
+                real = to_tensor(public[rng.integers(len(public), size=self.batch)])
+                judged = softplus(-judge(real)).mean() + softplus(judge(made.detach())).mean()
+                of_judge.zero_grad()
+                judged.backward()
+                of_judge.step()
+                fooled = softplus(-judge(made)).mean()
+                of_generator.zero_grad()
+                fooled.backward()
+                of_generator.step()
+                losses.update(discriminator_loss=float(judged.detach()), generator_loss=float(fooled.detach()))
+
+            taken = learn(self.steps, budget, step, "generator against discriminator")
+            return Reconstruction(reconstruct(generator, images, sample), facts={"steps": taken, **losses})
