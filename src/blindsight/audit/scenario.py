@@ -57,6 +57,7 @@ def make_scenario(
     pairs: int = 0,
     public: Pixels | None = None,
     labels: NDArray[np.int64] | None = None,
+    public_labels: NDArray[np.int64] | None = None,
     model: Any = None,
     checkpoint: Any = None,
 ) -> Scenario:
@@ -74,6 +75,7 @@ def make_scenario(
         pairs: how many known pairs a ``known-pairs`` attacker has.
         public: plain images that the attacker may have besides, none of them in ``plain``.
         labels: int64 (N,), for ``labelled-set``; kept in the truth in any case.
+        public_labels: int64 (P,), of the public images, for ``labelled-set``.
         model: for ``shared-model``.
         checkpoint: likewise.
 
@@ -107,7 +109,7 @@ def make_scenario(
         asked = iter(range(1 << 62))
         more = {"encrypt": Oracle(lambda image: publish(image, f"query-{next(asked)}"))}
     elif threat == "labelled-set":
-        more = {"labels": labels}
+        more = {"labels": labels, "public_labels": public_labels}
     elif threat == "shared-model":
         more = {"model": model, "checkpoint": checkpoint}
     observation = THREATS[threat](profile=profile, images=protected[:n], public=public, **more)

@@ -18,7 +18,7 @@ from blindsight.audit.attack import Budget
 from blindsight.errors import ParameterError
 from blindsight.profile import Profile
 
-__all__ = ["device", "grid_of", "learn", "reconstruct", "seeded", "share_left", "to_features", "to_tensor"]
+__all__ = ["device", "grid_of", "learn", "reconstruct", "seeded", "share_left", "to_features", "to_labels", "to_tensor"]
 
 Pixels = NDArray[np.uint8]
 _BATCH = 128
@@ -53,6 +53,11 @@ def grid_of(profile: Profile, images: Pixels) -> BlockGrid:
 def to_tensor(images: Pixels) -> Tensor:
     """uint8 (N, H, W, C) -> float32 (N, C, H, W), -1 to 1, on the device."""
     return torch.from_numpy(np.moveaxis(images, 3, 1).astype(np.float32) / 127.5 - 1).to(device())
+
+
+def to_labels(labels: NDArray[np.int64]) -> Tensor:
+    """int64 (N,) on the device."""
+    return torch.from_numpy(labels).to(device())
 
 
 def to_features(images: Pixels, sample: Sample) -> Tensor:

@@ -4,6 +4,8 @@ Images are float (N, C, H, W) in -1 to 1. Outputs have no squashing function: on
 range, where a third of a photograph's samples may lie; what exceeds the range is cut off when images are written.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,12 +30,13 @@ class BlockTransformer(nn.Module):
         features: channels of the input.
         width: of a token, a multiple of 32.
         depth: transformer layers.
-        mean: (C, H, W), what the output is relative to; the untrained network gives about this back.
+        mean: (C, H, W), what the output is relative to: the untrained network gives about this back. None for the
+            input itself, through a linear map of each block that learns with the rest.
     """
 
-    mean: Tensor
+    mean: Tensor | None
 
-    def __init__(self, grid: BlockGrid, features: int, width: int, depth: int, mean: Tensor) -> None:
+    def __init__(self, grid: BlockGrid, features: int, width: int, depth: int, mean: Tensor | None) -> None:
         super().__init__()
         self.grid = grid
         entering, leaving = features * grid.block**2, grid.block_samples
@@ -43,16 +46,22 @@ class BlockTransformer(nn.Module):
         nn.init.normal_(self.move.weight, std=grid.blocks**-0.5)
         self.layers = nn.ModuleList(_Layer(width) for _ in range(depth))
         self.leave = _ByPosition(grid.blocks, width, leaving, scale=0.1)
+        self.straight = _straight(grid, features) if mean is None else None
         self.register_buffer("mean", mean)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, features, H, W) -> (N, C, H, W)."""
-        tokens = self.enter(_to_blocks(images, self.grid.block))
+        blocks = _to_blocks(images, self.grid.block)
+        tokens = self.enter(blocks)
         tokens = tokens + self.move(tokens.transpose(1, 2)).transpose(1, 2)
         hidden = tokens + self.position
         for layer in self.layers:
             hidden = layer(hidden)
-        return _from_blocks(self.leave(hidden), self.grid) + self.mean
+        made = self.leave(hidden)
+        if self.straight is not None:
+            made = made + torch.einsum("npe,pel->npl", blocks, self.straight)
+        images = _from_blocks(made, self.grid)
+        return images if self.mean is None else images + self.mean
 
 
 class _ByPosition(nn.Module):
@@ -118,11 +127,10 @@ class PositionGenerator(nn.Module):
         blocks = _to_blocks(images, self.grid.block)
         if self.order is not None:
             blocks = torch.einsum("pq,nqs->nps", _sinkhorn(self.order), blocks)
-        made = torch.einsum("npe,pel->npl", blocks, self.enter)
-        hidden = _from_blocks(made, self.grid)
+        hidden = _from_blocks(torch.einsum("npe,pel->npl", blocks, self.enter), self.grid)
         for residual in self.residuals:
             hidden = residual(hidden)
-        made = self.leave(F.leaky_relu(hidden, 0.2))
+        made: Tensor = self.leave(F.leaky_relu(hidden, 0.2))
         return made
 
 
@@ -175,7 +183,7 @@ class PlainClassifier(nn.Module):
         super().__init__()
         widths = (channels, width, 2 * width, 4 * width)
         layers: list[nn.Module] = []
-        for entering, leaving in zip(widths, widths[1:], strict=False):
+        for entering, leaving in pairwise(widths):
             layers += [nn.Conv2d(entering, leaving, 3, 2, 1), nn.GroupNorm(8, leaving), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
         self.judge = nn.Linear(widths[-1], classes)
@@ -184,6 +192,15 @@ class PlainClassifier(nn.Module):
         """(N, C, H, W) -> (N, classes)."""
         logits: Tensor = self.judge(self.layers(images).mean(dim=(2, 3)))
         return logits
+
+
+def _straight(grid: BlockGrid, features: int) -> nn.Parameter:
+    """For each position the linear map (features * side * side, C * side * side) that gives the input back."""
+    # Features are channels, or high and low halves of each: in -1 to 1 a byte is 16/17 of the one and 1/17 of the other.
+    weights = torch.tensor([1.0]) if features == grid.channels else torch.tensor([1 / 17, 16 / 17])
+    one = torch.kron(torch.eye(grid.channels), weights[:, None])
+    whole = torch.kron(one, torch.eye(grid.block**2))
+    return nn.Parameter(whole.repeat(grid.blocks, 1, 1))
 
 
 def _to_blocks(images: Tensor, side: int) -> Tensor:

@@ -79,7 +79,7 @@ class GanAttack(Attack):
             sample = scheme_facts(observation.profile, images.shape[1:], rng).sample
             grid = grid_of(observation.profile, images)
             features = grid.channels * (1 if sample == "byte" else 2)
-            generator = BlockTransformer(grid, features, self.width, self.depth, to_tensor(public).mean(dim=0))
+            generator = BlockTransformer(grid, features, self.width, self.depth, None)
             judge = Discriminator((grid.height, grid.width), grid.channels)
             generator, judge = generator.to(device()), judge.to(device())
             of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.999))
