@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from blindsight.audit.metrics import ssim
+
 KEYLESS = {"blocks": 1e-6, "samples": 0.0}  # of the scheme rrp: this small a share of the blocks is none
 
 
@@ -13,3 +15,8 @@ def smooth_images(count, side, seed):
     waves = np.cos(2 * np.pi * (frequency[:, :, 0] * y + frequency[:, :, 1] * x + rng.random((count, 3, 1, 1))))
     images = 165 + np.einsum("nkyx,nkc->nyxc", waves, rng.normal(0, 28, (count, 3, 3)))
     return images.clip(0, 255).astype(np.uint8)
+
+
+def mean_ssim(found, truth):
+    """Of images (N, H, W, C)."""
+    return float(np.mean([ssim(a, b) for a, b in zip(found, truth, strict=True)]))

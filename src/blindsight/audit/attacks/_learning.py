@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from blindsight.algebra import BlockGrid
 from blindsight.algebra.permutation import Sample, split_nibbles
 from blindsight.audit.attack import Budget
-from blindsight.errors import ParameterError
 from blindsight.profile import Profile
 
 __all__ = ["device", "grid_of", "learn", "reconstruct", "seeded", "share_left", "to_features", "to_labels", "to_tensor"]
@@ -103,12 +102,7 @@ def learn(
 
     Returns:
         How many were taken.
-
-    Raises:
-        ParameterError: fewer than one step.
     """
-    if steps < 1:
-        raise ParameterError(f"a network learns in at least 1 step, got steps={steps}")
     rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
     for done in range(steps):
         if budget.over():

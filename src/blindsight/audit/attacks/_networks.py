@@ -4,6 +4,7 @@ Images are float (N, C, H, W) in -1 to 1. Outputs have no squashing function: on
 range, where a third of a photograph's samples may lie; what exceeds the range is cut off when images are written.
 """
 
+import math
 from itertools import pairwise
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from blindsight.algebra import BlockGrid
+from blindsight.audit.attacks._network_sizes import HEAD
 
 __all__ = ["BlockTransformer", "Discriminator", "PlainClassifier", "PositionGenerator"]
 
@@ -28,10 +30,10 @@ class BlockTransformer(nn.Module):
     Args:
         grid: of the output images.
         features: channels of the input.
-        width: of a token, a multiple of 32.
+        width: of a token, a multiple of :data:`HEAD`.
         depth: transformer layers.
         mean: (C, H, W), what the output is relative to: the untrained network gives about this back. None for the
-            input itself, through a linear map of each block that learns with the rest.
+            input itself, through a linear map that learns with the rest: the untrained network gives exactly this back.
     """
 
     mean: Tensor | None
@@ -45,8 +47,8 @@ class BlockTransformer(nn.Module):
         self.move = nn.Linear(grid.blocks, grid.blocks, bias=False)
         nn.init.normal_(self.move.weight, std=grid.blocks**-0.5)
         self.layers = nn.ModuleList(_Layer(width) for _ in range(depth))
-        self.leave = _ByPosition(grid.blocks, width, leaving, scale=0.1)
-        self.straight = _straight(grid, features) if mean is None else None
+        self.leave = _ByPosition(grid.blocks, width, leaving, scale=0.1 if mean is not None else 0.0)
+        self.straight = _Straight(grid, features) if mean is None else None
         self.register_buffer("mean", mean)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -59,7 +61,7 @@ class BlockTransformer(nn.Module):
             hidden = layer(hidden)
         made = self.leave(hidden)
         if self.straight is not None:
-            made = made + torch.einsum("npe,pel->npl", blocks, self.straight)
+            made = made + self.straight(blocks)
         images = _from_blocks(made, self.grid)
         return images if self.mean is None else images + self.mean
 
@@ -73,10 +75,34 @@ class _ByPosition(nn.Module):
         self.own = nn.Parameter(torch.randn(positions, entering, leaving) * 0.5 * scale * entering**-0.5)
         with torch.no_grad():
             self.shared.weight.mul_(scale)
+            self.shared.bias.mul_(scale)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, positions, entering) -> (N, positions, leaving)."""
         return self.shared(tokens) + torch.einsum("npe,pel->npl", tokens, self.own)
+
+
+class _Straight(nn.Module):
+    """A linear map of the image that begins as giving it back: over positions, then of each position's own block.
+
+    A fixed signed permutation of blocks, pixels or halves of bytes is such a map, so all that is to be learned is in
+    its reach.
+    """
+
+    def __init__(self, grid: BlockGrid, features: int, moves: bool = True) -> None:
+        super().__init__()
+        # Features are channels, or low and high halves of each: in -1 to 1 a byte is 1/17 of one, 16/17 of the other.
+        weights = torch.tensor([1.0]) if features == grid.channels else torch.tensor([1 / 17, 16 / 17])
+        same = torch.kron(torch.kron(torch.eye(grid.channels), weights[:, None]), torch.eye(grid.block**2))
+        self.blocks = nn.Parameter(same.repeat(grid.blocks, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(grid.blocks, grid.block_samples))
+        self.order = nn.Parameter(torch.eye(grid.blocks)) if moves else None
+
+    def forward(self, blocks: Tensor) -> Tensor:
+        """(N, positions, features * side * side) -> (N, positions, C * side * side)."""
+        if self.order is not None:
+            blocks = torch.einsum("pq,nqe->npe", self.order, blocks)
+        return torch.einsum("npe,pel->npl", blocks, self.blocks) + self.bias
 
 
 class _Layer(nn.Module):
@@ -84,7 +110,7 @@ class _Layer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads = max(1, width // 32)
+        self.heads = width // HEAD
         self.norms = nn.ModuleList((nn.LayerNorm(width), nn.LayerNorm(width)))
         self.attend, self.join = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.think = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
@@ -101,9 +127,9 @@ class PositionGenerator(nn.Module):
     """The generator of SIA-GAN (Madono et al., IEEE Access 9, 2021): a convolution of each block position's own, as
     large as the block, then pixel shuffling, then residual blocks with spectral norm.
 
-    The convolutions begin as the map that changes nothing, on top of their random weights. For schemes that move
-    blocks a soft permutation of positions, learned through Sinkhorn's normalisation, stands before them; the authors
-    have a second program for that.
+    Around all of it goes a linear map of each position's own that begins as giving the input back, so that training
+    starts from the guess that nothing was done. For schemes that move blocks a soft permutation of positions, learned
+    through Sinkhorn's normalisation, stands before it all; the authors have a second program for that.
 
     Args:
         grid: of the images.
@@ -117,10 +143,13 @@ class PositionGenerator(nn.Module):
         super().__init__()
         self.grid = grid
         entering, leaving = features * grid.block**2, width * grid.block**2
-        self.order = nn.Parameter(torch.randn(grid.blocks, grid.blocks)) if moves else None
+        # Each position begins with about half of its own block, and something of all others.
+        self.order = nn.Parameter(math.log(grid.blocks) * torch.eye(grid.blocks)) if moves else None
+        self.straight = _Straight(grid, features, moves=False)
         self.enter = nn.Parameter(torch.randn(grid.blocks, entering, leaving) * entering**-0.5)
         self.residuals = nn.ModuleList(_Residual(width) for _ in range(residuals))
         self.leave = nn.Conv2d(width, grid.channels, 3, padding=1)
+        nn.init.normal_(self.leave.weight, std=1e-2)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, features, H, W) -> (N, C, H, W)."""
@@ -131,7 +160,7 @@ class PositionGenerator(nn.Module):
         for residual in self.residuals:
             hidden = residual(hidden)
         made: Tensor = self.leave(F.leaky_relu(hidden, 0.2))
-        return made
+        return made + _from_blocks(self.straight(blocks), self.grid)
 
 
 class _Residual(nn.Module):
@@ -145,24 +174,26 @@ class _Residual(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Plain or made: strided convolutions with spectral norm down to a few pixels, then one number for the image.
+    """Plain or made: strided convolutions down to a few pixels, then one number for the image.
 
     Args:
         size: (H, W) of the images, each at least 4.
         channels: 1 or 3.
         width: channels of the first layer, doubled with each up to eight times as many.
+        spectral: whether each layer has a spectral norm.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int, width: int = 64) -> None:
+    def __init__(self, size: tuple[int, int], channels: int, width: int, spectral: bool) -> None:
         super().__init__()
+        norm = spectral_norm if spectral else nn.Identity()
         layers: list[nn.Module] = []
         entering, leaving, (height, breadth) = channels, width, size
         while not layers or min(height, breadth) >= 8:
-            layers += [spectral_norm(nn.Conv2d(entering, leaving, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            layers += [norm(nn.Conv2d(entering, leaving, 4, 2, 1)), nn.LeakyReLU(0.2)]
             entering, leaving = leaving, min(2 * leaving, 8 * width)
             height, breadth = height // 2, breadth // 2
         self.layers = nn.Sequential(*layers)
-        self.judge = spectral_norm(nn.Linear(entering * height * breadth, 1))
+        self.judge = norm(nn.Linear(entering * height * breadth, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N,); larger is more likely plain."""
@@ -192,15 +223,6 @@ class PlainClassifier(nn.Module):
         """(N, C, H, W) -> (N, classes)."""
         logits: Tensor = self.judge(self.layers(images).mean(dim=(2, 3)))
         return logits
-
-
-def _straight(grid: BlockGrid, features: int) -> nn.Parameter:
-    """For each position the linear map (features * side * side, C * side * side) that gives the input back."""
-    # Features are channels, or high and low halves of each: in -1 to 1 a byte is 16/17 of the one and 1/17 of the other.
-    weights = torch.tensor([1.0]) if features == grid.channels else torch.tensor([1 / 17, 16 / 17])
-    one = torch.kron(torch.eye(grid.channels), weights[:, None])
-    whole = torch.kron(one, torch.eye(grid.block**2))
-    return nn.Parameter(whole.repeat(grid.blocks, 1, 1))
 
 
 def _to_blocks(images: Tensor, side: int) -> Tensor:

@@ -3,13 +3,14 @@
 from typing import ClassVar
 
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attacks._network_sizes import check_counts, check_width
 from blindsight.audit.attacks._own_keys import scheme_facts
 from blindsight.audit.threat import Observation, ProtectedSet
-from blindsight.errors import ParameterError
 
 __all__ = ["GanAttack"]
 
 _USE = 62
+_GRADIENT_PENALTY = 0.05
 
 
 @register_attack
@@ -19,8 +20,10 @@ class GanAttack(Attack):
 
     The discriminator sees plain public images and what the generator makes of the protected set. The loss is the
     non-saturating one (Goodfellow et al., 2014), the optimiser Adam at 2e-4 with beta1 0.5, as in the paper. Its
-    generator sees one block at a time; here every output block is made from the whole image, by the same network as in
-    ``inverse-network``, and outputs are not squashed.
+    generator sees one block at a time; here every output block is made from the whole image, by the network of
+    ``inverse-network``, around a linear map that begins as giving the input back, and outputs are not squashed. The
+    discriminator is held by a penalty on its gradient (R1; Mescheder, Geiger & Nowozin, ICML 2018) in place of a
+    spectral norm.
 
     Nothing keeps a generator from making pretty pictures of something else: low figures say that this training did not
     find the way, not that there is none.
@@ -31,6 +34,7 @@ class GanAttack(Attack):
         width: of the generator's tokens, a multiple of 32.
         depth: its transformer layers.
         rate: Adam's learning rate.
+        judge_width: channels of the discriminator's first layer.
 
     Facts: ``steps`` that were taken, ``discriminator_loss`` and ``generator_loss`` of the last.
 
@@ -41,24 +45,29 @@ class GanAttack(Attack):
     name: ClassVar[str] = "gan"
     title: ClassVar[str] = "a generator taught by the look of public images"
     reference: ClassVar[str] = (
-        "Sirichotedumrong & Kiya, \"A GAN-Based Image Transformation Scheme for Privacy-Preserving Deep Neural "
-        'Networks", EUSIPCO 2020, whose loss and optimiser are kept, with a generator that sees the whole image'
+        "Sirichotedumrong's GAN attack as Ito, Kinoshita & Kiya publish it beside arXiv 2008.03143, with a "
+        "generator that sees the whole image and a gradient penalty"
     )
     observes: ClassVar[type[Observation]] = ProtectedSet
     needs_public: ClassVar[bool] = True
     learns: ClassVar[bool] = True
 
     def __init__(
-        self, steps: int = 19_500, batch: int = 64, width: int = 128, depth: int = 4, rate: float = 2e-4
+        self,
+        steps: int = 19_500,
+        batch: int = 64,
+        width: int = 128,
+        depth: int = 4,
+        rate: float = 2e-4,
+        judge_width: int = 64,
     ) -> None:
-        if min(steps, batch, width, depth) < 1 or width % 32:
-            raise ParameterError(
-                f"steps, batch and depth are at least 1 and width is a multiple of 32, got {steps}, {batch}, {depth} "
-                f"and {width}"
-            )
+        check_counts(steps=steps, batch=batch, depth=depth, judge_width=judge_width)
+        check_width(width)
         self.steps, self.batch, self.width, self.depth, self.rate = steps, batch, width, depth, rate
+        self.judge_width = judge_width
 
     def run(self, observation: Observation, budget: Budget) -> Reconstruction:
+        from torch.autograd import grad
         from torch.nn.functional import softplus
         from torch.optim import Adam
 
@@ -79,8 +88,8 @@ class GanAttack(Attack):
             sample = scheme_facts(observation.profile, images.shape[1:], rng).sample
             grid = grid_of(observation.profile, images)
             features = grid.channels * (1 if sample == "byte" else 2)
-            generator = BlockTransformer(grid, features, self.width, self.depth, None)
-            judge = Discriminator((grid.height, grid.width), grid.channels)
+            generator = BlockTransformer(grid, features, self.width, self.depth, mean=None)
+            judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=False)
             generator, judge = generator.to(device()), judge.to(device())
             of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.999))
             of_judge = Adam(judge.parameters(), self.rate, betas=(0.5, 0.999))
@@ -88,8 +97,11 @@ class GanAttack(Attack):
 
             def step(_: int) -> None:
                 made = generator(to_features(images[rng.integers(len(images), size=self.batch)], sample))
-                real = to_tensor(public[rng.integers(len(public), size=self.batch)])
-                judged = softplus(-judge(real)).mean() + softplus(judge(made.detach())).mean()
+                real = to_tensor(public[rng.integers(len(public), size=self.batch)]).requires_grad_()
+                scores = judge(real)
+                judged = softplus(-scores).mean() + softplus(judge(made.detach())).mean()
+                slope = grad(scores.sum(), real, create_graph=True)[0]
+                judged = judged + _GRADIENT_PENALTY * slope.square().sum(dim=(1, 2, 3)).mean()
                 of_judge.zero_grad()
                 judged.backward()
                 of_judge.step()

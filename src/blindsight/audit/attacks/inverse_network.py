@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from blindsight.algebra.permutation import Sample
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attacks._network_sizes import check_counts, check_width
 from blindsight.audit.attacks._own_keys import own_publisher, scheme_facts
 from blindsight.audit.threat import KnownPairs, Observation, ProtectedSet
-from blindsight.errors import ParameterError
 from blindsight.profile import Scalar
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["InverseNetwork", "InverseNetworkPairs"]
 Pixels = NDArray[np.uint8]
 #: Draws a batch to learn from: (protected, plain), uint8 (B, H, W, C).
 Draw = Callable[[int], tuple[Pixels, Pixels]]
-_REFERENCE = "Ito, Kinoshita, Aprilpyone & Kiya, arXiv 2008.03143 (the ITN attack)"
+_REFERENCE = "Ito, Kinoshita & Kiya, arXiv 2008.03143 (the ITN attack)"
 _FEWEST_HELD_OUT = 20
 _MOST_HELD_OUT = 500
 _CHECKS = 20
@@ -50,11 +50,8 @@ class _Inverse(Attack):
     def __init__(
         self, steps: int = 19_500, batch: int = 128, width: int = 256, depth: int = 6, rate: float = 1e-3
     ) -> None:
-        if min(steps, batch, width, depth) < 1 or width % 32:
-            raise ParameterError(
-                f"steps, batch and depth are at least 1 and width is a multiple of 32, got {steps}, {batch}, {depth} "
-                f"and {width}"
-            )
+        check_counts(steps=steps, batch=batch, depth=depth)
+        check_width(width)
         self.steps, self.batch, self.width, self.depth, self.rate = steps, batch, width, depth, rate
 
     def _restore(

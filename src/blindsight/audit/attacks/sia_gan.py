@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attacks._network_sizes import check_counts
 from blindsight.audit.attacks._own_keys import scheme_facts
 from blindsight.audit.threat import LabelledSet, Observation
-from blindsight.errors import ParameterError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,6 +39,7 @@ class SiaGan(Attack):
         batch: images a step.
         width: channels of the generator inside.
         rate: Adam's learning rate for the generator; the discriminator's is four times as large.
+        judge_width: channels of the discriminator's first layer.
 
     Facts: ``steps`` that were taken; ``classifier``, whether there was one; ``discriminator_loss`` and
     ``generator_loss`` of the last step.
@@ -57,10 +58,11 @@ class SiaGan(Attack):
     needs_public: ClassVar[bool] = True
     learns: ClassVar[bool] = True
 
-    def __init__(self, steps: int = 19_500, batch: int = 64, width: int = 32, rate: float = 1e-4) -> None:
-        if min(steps, batch, width) < 1:
-            raise ParameterError(f"steps, batch and width are at least 1, got {steps}, {batch} and {width}")
-        self.steps, self.batch, self.width, self.rate = steps, batch, width, rate
+    def __init__(
+        self, steps: int = 19_500, batch: int = 64, width: int = 32, rate: float = 1e-4, judge_width: int = 64
+    ) -> None:
+        check_counts(steps=steps, batch=batch, width=width, judge_width=judge_width)
+        self.steps, self.batch, self.width, self.rate, self.judge_width = steps, batch, width, rate, judge_width
 
     def run(self, observation: Observation, budget: Budget) -> Reconstruction:
         from torch.nn import functional as F
@@ -87,7 +89,8 @@ class SiaGan(Attack):
             features = grid.channels * (1 if scheme.sample == "byte" else 2)
             classifier = self._classifier(observation, rng, budget)
             generator = PositionGenerator(grid, features, scheme.moves_blocks, self.width).to(device())
-            judge = Discriminator((grid.height, grid.width), grid.channels).to(device())
+            judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=True)
+            judge = judge.to(device())
             of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.9))
             of_judge = Adam(judge.parameters(), 4 * self.rate, betas=(0.0, 0.9))
             losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
@@ -112,9 +115,7 @@ class SiaGan(Attack):
             found = reconstruct(generator, images, scheme.sample)
         return Reconstruction(found, facts={"steps": taken, "classifier": classifier is not None, **losses})
 
-    def _classifier(
-        self, observation: LabelledSet, rng: np.random.Generator, budget: Budget
-    ) -> "nn.Module | None":
+    def _classifier(self, observation: LabelledSet, rng: np.random.Generator, budget: Budget) -> "nn.Module | None":
         """Trained on the public images, its weights fixed; None without their labels."""
         from torch.nn.functional import cross_entropy
         from torch.optim import Adam
