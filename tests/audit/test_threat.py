@@ -79,6 +79,7 @@ def test_another_trial_has_another_key() -> None:
         (PLAIN, "known-pairs", {}, "needs pairs"),
         (PLAIN, "protected-set", {"pairs": 2}, "nothing else takes them"),
         (PLAIN, "labelled-set", {"labels": np.arange(3)}, "as many labels"),
+        (PLAIN, "labelled-set", {"labels": np.arange(6), "public_labels": np.arange(2)}, "0 public images need"),
         (PLAIN, "protected-set", {"public": PLAIN[:, :8]}, r"public are of shape \(8, 16, 3\)"),
         (PLAIN, "protected-set", {"public": PLAIN.astype(np.float32)}, "uint8"),
     ],

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from learned_helpers import KEYLESS, mean_ssim, smooth_images
 
-from blindsight.audit import Budget, get_attack
+from blindsight.audit import Budget
 from blindsight.audit.scenario import make_scenario
-from blindsight.errors import ParameterError
 
 pytest.importorskip("torch")
-from blindsight.audit.attacks.inverse_network import InverseNetwork, InverseNetworkPairs  # noqa: E402
+from blindsight.audit.attacks.inverse_network import InverseNetwork, InverseNetworkPairs
 
 SMALL: dict[str, Any] = {"batch": 16, "width": 64, "depth": 1, "rate": 3e-3}
 HIDDEN, OTHERS = smooth_images(12, 16, 0), smooth_images(150, 16, 1)

@@ -51,7 +51,7 @@ class SiaGan(Attack):
     name: ClassVar[str] = "sia-gan"
     title: ClassVar[str] = "a generator for each block position, taught by look and labels"
     reference: ClassVar[str] = (
-        'Madono, Tanaka, Onishi & Ogawa, "SIA-GAN: Scrambling Inversion Attack Using Generative Adversarial Network", '
+        'Madono et al., "SIA-GAN: Scrambling Inversion Attack Using Generative Adversarial Network", '
         "IEEE Access 9, 2021, with the soft permutation inside the generator"
     )
     observes: ClassVar[type[Observation]] = LabelledSet
