@@ -129,6 +129,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--public", type=int, default=2000, help="plain images besides")
     parser.add_argument("--pairs", type=int, default=200, help="known pairs, for inverse-network-pairs")
     parser.add_argument("--steps", type=int, help="of training; the attack's own number without it")
+    parser.add_argument("--batch", type=int, help="images a step; likewise")
+    parser.add_argument(
+        "--rate", type=float, help="Adam's learning rate, the generator's where there are two; likewise"
+    )
     parser.add_argument("--seconds", type=float, help="for each of the two cases")
     parser.add_argument("--seed", type=int, default=0, help="of the key, the images and the attack")
     parser.add_argument("--out", type=Path, help="where the figures go as JSON")
@@ -138,7 +142,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     kind: Any = type(get_attack(asked.attack))
-    attack: Attack = kind() if asked.steps is None else kind(steps=asked.steps)
+    given = {name: getattr(asked, name) for name in ("steps", "batch", "rate") if getattr(asked, name) is not None}
+    attack: Attack = kind(**given)
     rng = np.random.default_rng(asked.seed)
     others = asked.pairs if attack.observes.name == "known-pairs" else asked.public
     choose = crops if asked.data is None else lambda *of: arrays(asked.data, *of)
@@ -156,7 +161,7 @@ def main() -> None:
     print("The keyless case is solved." if solved else "The keyless case is NOT solved: this run is no evidence.")
     if asked.out is not None:
         settings = {name: value for name, value in vars(asked).items() if name not in ("data", "out")}
-        settings |= {"steps": vars(attack)["steps"], "data": None if asked.data is None else asked.data.name}
+        settings |= vars(attack) | {"data": None if asked.data is None else asked.data.name}
         report = {"settings": settings, **cases, "chance": levels, "keyless_solved": solved}
         asked.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

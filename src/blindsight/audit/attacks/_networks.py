@@ -18,6 +18,8 @@ from blindsight.audit.attacks._network_sizes import HEAD
 __all__ = ["BlockTransformer", "Discriminator", "PlainClassifier", "PositionGenerator"]
 
 _SINKHORN_ROUNDS = 5
+#: How much the layers add to a linear map that would do alone: less is a calmer start.
+_SHARE = 0.1
 
 
 class BlockTransformer(nn.Module):
@@ -61,7 +63,7 @@ class BlockTransformer(nn.Module):
             hidden = layer(hidden)
         made = self.leave(hidden)
         if self.straight is not None:
-            made = made + self.straight(blocks)
+            made = _SHARE * made + self.straight(blocks)
         images = _from_blocks(made, self.grid)
         return images if self.mean is None else images + self.mean
 

@@ -33,8 +33,9 @@ class GanAttack(Attack):
         batch: images a step.
         width: of the generator's tokens, a multiple of 32.
         depth: its transformer layers.
-        rate: Adam's learning rate.
+        rate: Adam's learning rate for the generator.
         judge_width: channels of the discriminator's first layer.
+        judge_rate: Adam's learning rate for the discriminator.
 
     Facts: ``steps`` that were taken, ``discriminator_loss`` and ``generator_loss`` of the last.
 
@@ -60,11 +61,12 @@ class GanAttack(Attack):
         depth: int = 4,
         rate: float = 2e-4,
         judge_width: int = 64,
+        judge_rate: float = 2e-4,
     ) -> None:
         check_counts(steps=steps, batch=batch, depth=depth, judge_width=judge_width)
         check_width(width)
         self.steps, self.batch, self.width, self.depth, self.rate = steps, batch, width, depth, rate
-        self.judge_width = judge_width
+        self.judge_width, self.judge_rate = judge_width, judge_rate
 
     def run(self, observation: Observation, budget: Budget) -> Reconstruction:
         from torch.autograd import grad
@@ -92,7 +94,7 @@ class GanAttack(Attack):
             judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=False)
             generator, judge = generator.to(device()), judge.to(device())
             of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.999))
-            of_judge = Adam(judge.parameters(), self.rate, betas=(0.5, 0.999))
+            of_judge = Adam(judge.parameters(), self.judge_rate, betas=(0.5, 0.999))
             losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
 
             def step(_: int) -> None:

@@ -48,7 +48,7 @@ class _Inverse(Attack):
     learns: ClassVar[bool] = True
 
     def __init__(
-        self, steps: int = 19_500, batch: int = 128, width: int = 256, depth: int = 6, rate: float = 1e-3
+        self, steps: int = 19_500, batch: int = 128, width: int = 128, depth: int = 4, rate: float = 1e-3
     ) -> None:
         check_counts(steps=steps, batch=batch, depth=depth)
         check_width(width)
