@@ -16,6 +16,7 @@ two photographs, one protected, the other public, with no labels.
 
 import argparse
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def attacked(attack: Attack, data: Data, scheme: str, parameters: dict[str, Any]
 
 
 def tell(share: float, what: str) -> None:
-    print(f"{100 * share:5.1f} %  {what}", end="\r", flush=True)
+    print(f"{100 * share:5.1f} %  {what}", end="\r", file=sys.stderr, flush=True)
 
 
 def arguments() -> argparse.Namespace:
