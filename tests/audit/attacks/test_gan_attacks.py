@@ -1,5 +1,8 @@
 """The adversarial attacks: what they must solve, what they cannot, and how they keep their budget."""
 
+import subprocess
+import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,6 +130,20 @@ def test_they_are_registered_as_attacks_that_learn(name: str) -> None:
     lack = attack.why_not(make_scenario(HIDDEN[:2], "etc", 4).observation)
     assert lack is not None
     assert lack.startswith("needs")
+
+
+@pytest.mark.parametrize("name", ["gan", "inverse-network", "sia-gan"])
+def test_images_without_a_cipher_are_not_for_them(name: str) -> None:
+    observation = seen("etc", HIDDEN[:3]).observation
+    mix = observation.profile.model_copy(update={"kind": "mix"})
+    assert get_attack(name).why_not(observation) is None
+    assert get_attack(name).why_not(replace(observation, profile=mix)) == "needs a cipher, the images are of kind 'mix'"
+
+
+def test_nothing_is_learned_before_it_is_asked_for() -> None:
+    """Listing the attacks must not take the seconds that torch takes, nor need it."""
+    program = "import sys; from blindsight.audit import list_attacks; list_attacks(); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_sizes_that_no_network_has_are_refused() -> None:

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attack import Budget, Reconstruction, register_attack
+from blindsight.audit.attacks._learned_attack import LearnedAttack
 from blindsight.audit.attacks._network_sizes import check_counts, check_width
 from blindsight.audit.attacks._own_keys import scheme_facts
 from blindsight.audit.threat import Observation, ProtectedSet
@@ -14,7 +15,7 @@ _GRADIENT_PENALTY = 0.05
 
 
 @register_attack
-class GanAttack(Attack):
+class GanAttack(LearnedAttack):
     """Generator against discriminator, with nothing but the look of the result to go by: no term pairs a protected
     image with what it was.
 
@@ -52,7 +53,6 @@ class GanAttack(Attack):
     )
     observes: ClassVar[type[Observation]] = ProtectedSet
     needs_public: ClassVar[bool] = True
-    learns: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.algebra.permutation import Sample
-from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attack import Budget, Reconstruction, register_attack
+from blindsight.audit.attacks._learned_attack import LearnedAttack
 from blindsight.audit.attacks._network_sizes import check_counts, check_width
 from blindsight.audit.attacks._own_keys import own_publisher, scheme_facts
 from blindsight.audit.threat import KnownPairs, Observation, ProtectedSet
@@ -28,7 +29,7 @@ _CHECKS = 20
 _USE = 61
 
 
-class _Inverse(Attack):
+class _Inverse(LearnedAttack):
     """What both share: the network, its training and what it gives back.
 
     Of 20 images and more a tenth (at most 500) is held out, and the network is taken as it was when it restored these
@@ -44,8 +45,6 @@ class _Inverse(Attack):
     Raises:
         ParameterError: a number below 1, or a width that is not a multiple of 32.
     """
-
-    learns: ClassVar[bool] = True
 
     def __init__(
         self, steps: int = 19_500, batch: int = 128, width: int = 128, depth: int = 4, rate: float = 1e-3

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attack import Budget, Reconstruction, register_attack
+from blindsight.audit.attacks._learned_attack import LearnedAttack
 from blindsight.audit.attacks._network_sizes import check_counts
 from blindsight.audit.attacks._own_keys import scheme_facts
 from blindsight.audit.threat import LabelledSet, Observation
@@ -21,7 +22,7 @@ _CLASSIFIER_SHARE = 10  # of the steps, one in so many trains the classifier
 
 
 @register_attack
-class SiaGan(Attack):
+class SiaGan(LearnedAttack):
     """An unpaired attack on schemes whose keys differ from block to block.
 
     A classifier learns the classes from public plain images. Then a generator is trained against a discriminator with
@@ -56,7 +57,6 @@ class SiaGan(Attack):
     )
     observes: ClassVar[type[Observation]] = LabelledSet
     needs_public: ClassVar[bool] = True
-    learns: ClassVar[bool] = True
 
     def __init__(
         self, steps: int = 19_500, batch: int = 64, width: int = 32, rate: float = 1e-4, judge_width: int = 64
