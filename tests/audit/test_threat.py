@@ -93,6 +93,7 @@ def test_another_trial_has_another_key() -> None:
         (PLAIN, "protected-set", {"candidates": PLAIN}, "nothing else takes them"),
         (PLAIN, "candidates", {"candidates": PLAIN[:, :8]}, r"candidates are of shape \(8, 16, 3\)"),
         (PLAIN, "labelled-set", {"labels": np.arange(3)}, "as many labels"),
+        (PLAIN, "labelled-set", {"labels": np.arange(6), "public_labels": np.arange(2)}, "0 public images need"),
         (PLAIN, "protected-set", {"public": PLAIN[:, :8]}, r"public are of shape \(8, 16, 3\)"),
         (PLAIN, "protected-set", {"public": PLAIN.astype(np.float32)}, "uint8"),
     ],

@@ -25,7 +25,9 @@ BUILT_IN: tuple[str, ...] = (
     "chosen_plaintext",
     "dataset_jigsaw",
     "feature_reconstruction",
+    "gan",
     "instahide",
+    "inverse_network",
     "jigsaw",
     "known_pairs",
     "label_clusters",
@@ -33,6 +35,7 @@ BUILT_IN: tuple[str, ...] = (
     "minimum_difference",
     "nibble_statistics",
     "pixel_statistics",
+    "sia_gan",
     "weight_matching",
 )
 _attacks: dict[str, "Attack"] = {}

@@ -58,6 +58,7 @@ def make_scenario(
     public: Pixels | None = None,
     labels: NDArray[np.int64] | None = None,
     candidates: Pixels | None = None,
+    public_labels: NDArray[np.int64] | None = None,
     model: Any = None,
     checkpoint: Any = None,
 ) -> Scenario:
@@ -77,6 +78,7 @@ def make_scenario(
         labels: int64 (N,), for ``labelled-set``; kept in the truth in any case.
         candidates: uint8 (G, H, W, C), what a ``candidates`` attacker holds, with the originals or without them; it is
             handed over in an order that the seed draws, so that places say nothing.
+        public_labels: int64 (P,), of the public images, for ``labelled-set``.
         model: for ``shared-model``.
         checkpoint: likewise.
 
@@ -114,7 +116,7 @@ def make_scenario(
     elif candidates is not None:
         more = {"candidates": np.random.default_rng(seed).permutation(candidates)}
     elif threat == "labelled-set":
-        more = {"labels": labels}
+        more = {"labels": labels, "public_labels": public_labels}
     elif threat == "shared-model":
         more = {"model": model, "checkpoint": checkpoint}
     observation = THREATS[threat](profile=profile, images=protected[:n], public=public, **more)

@@ -91,9 +91,11 @@ class LabelledSet(ProtectedSet):
 
     Attributes:
         labels: int64 (N,), class indices of ``images``.
+        public_labels: int64 (P,), class indices of ``public`` among the same classes; None where nobody knows them.
     """
 
     labels: NDArray[np.int64]
+    public_labels: NDArray[np.int64] | None = None
 
     name: ClassVar[str] = "labelled-set"
     title: ClassVar[str] = "the protected set and its labels"
@@ -102,6 +104,9 @@ class LabelledSet(ProtectedSet):
         super().__post_init__()
         if self.labels.shape != (len(self.images),):
             raise ParameterError(f"{len(self.images)} images need as many labels, got shape {self.labels.shape}")
+        count = 0 if self.public is None else len(self.public)
+        if self.public_labels is not None and self.public_labels.shape != (count,):
+            raise ParameterError(f"{count} public images need as many labels, got shape {self.public_labels.shape}")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

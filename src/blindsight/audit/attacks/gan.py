@@ -1,0 +1,118 @@
+"""The GAN attack: a generator learns, from unpaired images, to make protected images look like public plain ones."""
+
+from typing import ClassVar
+
+from blindsight.audit.attack import Budget, Reconstruction, register_attack
+from blindsight.audit.attacks._learned_attack import LearnedAttack
+from blindsight.audit.attacks._network_sizes import check_counts, check_width
+from blindsight.audit.attacks._own_keys import scheme_facts
+from blindsight.audit.threat import Observation, ProtectedSet
+
+__all__ = ["GanAttack"]
+
+_USE = 62
+_GRADIENT_PENALTY = 0.05
+
+
+@register_attack
+class GanAttack(LearnedAttack):
+    """Generator against discriminator, with nothing but the look of the result to go by: no term pairs a protected
+    image with what it was.
+
+    The discriminator sees plain public images and what the generator makes of the protected set. The loss is the
+    non-saturating one (Goodfellow et al., 2014), the optimiser Adam with beta1 0.5, at 2e-4 for the generator, as in
+    the paper. Its generator sees one block at a time; here every output block is made from the whole image, by the
+    network of ``inverse-network``, around a linear map that begins as giving the input back, and outputs are not
+    squashed. The discriminator is held by a penalty on its gradient (R1; Mescheder, Geiger & Nowozin, ICML 2018) in
+    place of a spectral norm, and learns four times as fast as the generator: at one rate for both, toy images that
+    needed no change were not left alone.
+
+    Nothing keeps a generator from making pretty pictures of something else: low figures say that this training did not
+    find the way, not that there is none.
+
+    Args:
+        steps: of training. The paper's 25 epochs of 50,000 images in batches of 64 are about 19,500.
+        batch: images a step.
+        width: of the generator's tokens, a multiple of 32.
+        depth: its transformer layers.
+        rate: Adam's learning rate for the generator.
+        judge_width: channels of the discriminator's first layer.
+        judge_rate: Adam's learning rate for the discriminator.
+
+    Facts: ``steps`` that were taken, ``discriminator_loss`` and ``generator_loss`` of the last.
+
+    Raises:
+        ParameterError: a number below 1, or a width that is not a multiple of 32.
+    """
+
+    name: ClassVar[str] = "gan"
+    title: ClassVar[str] = "a generator taught by the look of public images"
+    reference: ClassVar[str] = (
+        "Sirichotedumrong's GAN attack as Ito, Kinoshita & Kiya publish it beside arXiv 2008.03143, with a "
+        "generator that sees the whole image and a gradient penalty"
+    )
+    observes: ClassVar[type[Observation]] = ProtectedSet
+    needs_public: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        steps: int = 19_500,
+        batch: int = 64,
+        width: int = 128,
+        depth: int = 4,
+        rate: float = 2e-4,
+        judge_width: int = 64,
+        judge_rate: float = 8e-4,
+    ) -> None:
+        check_counts(steps=steps, batch=batch, depth=depth, judge_width=judge_width)
+        check_width(width)
+        self.steps, self.batch, self.width, self.depth, self.rate = steps, batch, width, depth, rate
+        self.judge_width, self.judge_rate = judge_width, judge_rate
+
+    def run(self, observation: Observation, budget: Budget) -> Reconstruction:
+        from torch.autograd import grad
+        from torch.nn.functional import softplus
+        from torch.optim import Adam
+
+        from blindsight.audit.attacks._learning import (
+            device,
+            grid_of,
+            learn,
+            reconstruct,
+            seeded,
+            to_features,
+            to_tensor,
+        )
+        from blindsight.audit.attacks._networks import BlockTransformer, Discriminator
+
+        images, public = observation.images, observation.public
+        assert public is not None
+        with seeded(budget, _USE) as rng:
+            sample = scheme_facts(observation.profile, images.shape[1:], rng).sample
+            grid = grid_of(observation.profile, images)
+            features = grid.channels * (1 if sample == "byte" else 2)
+            generator = BlockTransformer(grid, features, self.width, self.depth, mean=None)
+            judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=False)
+            generator, judge = generator.to(device()), judge.to(device())
+            of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.999))
+            of_judge = Adam(judge.parameters(), self.judge_rate, betas=(0.5, 0.999))
+            losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
+
+            def step(_: int) -> None:
+                made = generator(to_features(images[rng.integers(len(images), size=self.batch)], sample))
+                real = to_tensor(public[rng.integers(len(public), size=self.batch)]).requires_grad_()
+                scores = judge(real)
+                judged = softplus(-scores).mean() + softplus(judge(made.detach())).mean()
+                slope = grad(scores.sum(), real, create_graph=True)[0]
+                judged = judged + _GRADIENT_PENALTY * slope.square().sum(dim=(1, 2, 3)).mean()
+                of_judge.zero_grad()
+                judged.backward()
+                of_judge.step()
+                fooled = softplus(-judge(made)).mean()
+                of_generator.zero_grad()
+                fooled.backward()
+                of_generator.step()
+                losses.update(discriminator_loss=float(judged.detach()), generator_loss=float(fooled.detach()))
+
+            taken = learn(self.steps, budget, step, "generator against discriminator")
+            return Reconstruction(reconstruct(generator, images, sample), facts={"steps": taken, **losses})

@@ -1,0 +1,155 @@
+"""The adversarial attacks: what they must solve, what they cannot, and how they keep their budget."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from learned_helpers import KEYLESS, mean_ssim, smooth_images
+
+from blindsight.audit import Attack, Budget, get_attack
+from blindsight.audit.scenario import Scenario, make_scenario
+from blindsight.errors import ParameterError
+
+pytest.importorskip("torch")
+from blindsight.audit.attacks.gan import GanAttack
+from blindsight.audit.attacks.inverse_network import InverseNetwork, InverseNetworkPairs
+from blindsight.audit.attacks.sia_gan import SiaGan
+
+HIDDEN, PUBLIC = smooth_images(200, 8, 0), smooth_images(200, 8, 1)
+NOISE = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
+
+
+def brightest(images: np.ndarray) -> np.ndarray:
+    """A class that pictures show: their strongest colour."""
+    return np.asarray(images.mean(axis=(1, 2)).argmax(axis=1), dtype=np.int64)
+
+
+def small(name: str, steps: int, faster: float = 1.0) -> Attack:
+    if name == "gan":
+        return GanAttack(steps, 32, width=32, depth=1, rate=1e-3 * faster, judge_width=32, judge_rate=8e-3)
+    if name == "sia-gan":
+        return SiaGan(steps, batch=16, width=8, rate=1e-3 * faster, judge_width=32)
+    kind = InverseNetwork if name == "inverse-network" else InverseNetworkPairs
+    return kind(steps, batch=8, width=32, depth=1)
+
+
+def seen(scheme: str, plain: np.ndarray = HIDDEN, named: bool = True, **parameters: Any) -> Scenario:
+    return make_scenario(
+        plain,
+        scheme,
+        4,
+        "labelled-set",
+        seed=3,
+        parameters=parameters,
+        public=PUBLIC,
+        labels=brightest(plain),
+        public_labels=brightest(PUBLIC) if named else None,
+    )
+
+
+def score(attack: Attack, scenario: Scenario) -> float:
+    found = attack.run(scenario.observation, Budget())
+    return mean_ssim(found.images[:40], scenario.truth.images[:40])
+
+
+@pytest.mark.parametrize("name", ["gan", "sia-gan"])
+def test_what_has_no_key_is_left_as_it_is(name: str) -> None:
+    """Both begin there; the discriminator must hold them, for nothing else ties a picture to what it was."""
+    assert score(small(name, 40), seen("rrp", **KEYLESS)) > 0.6
+
+
+@pytest.mark.parametrize("name", ["gan", "sia-gan"])
+def test_negated_pixels_are_found_by_their_look(name: str) -> None:
+    scenario = seen("np")
+    untouched = mean_ssim(scenario.observation.images[:40], scenario.truth.images[:40])
+    attack = small("gan", 200, faster=3) if name == "gan" else small("sia-gan", 150)
+    assert score(attack, scenario) > untouched + 0.1
+
+
+@pytest.mark.parametrize("name", ["gan", "sia-gan"])
+def test_noise_is_not_made_up(name: str) -> None:
+    """No public image tells of it; an attack that reaches the truth would."""
+    assert score(small(name, 3), seen("ele", plain=NOISE)) < 0.2
+
+
+def test_labels_of_public_images_bring_in_the_classifier() -> None:
+    with_labels, without = (
+        small("sia-gan", 2).run(seen("etc", named=named).observation, Budget()) for named in (True, False)
+    )
+    assert with_labels.facts["classifier"] is True
+    assert without.facts["classifier"] is False
+
+
+@pytest.mark.parametrize("name", ["gan", "inverse-network", "sia-gan"])
+@pytest.mark.parametrize("scheme", ["etc", "le"])
+def test_the_same_seed_gives_the_same_images_and_leaves_torch_alone(name: str, scheme: str) -> None:
+    import torch
+
+    observation, attack = seen(scheme, HIDDEN[:3]).observation, small(name, 2)
+    state = torch.random.get_rng_state()
+    first, again, other = (attack.run(observation, Budget(seed=seed)).images for seed in (1, 1, 2))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert first.dtype == np.uint8
+    assert first.shape == observation.images.shape
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", ["gan", "inverse-network", "sia-gan"])
+def test_time_that_is_up_ends_it_with_what_there_is(name: str) -> None:
+    observation = seen("etc", HIDDEN[:3]).observation
+    found = small(name, 10**9).run(observation, Budget(1e-9))
+    assert found.facts["steps"] == 0
+    assert found.images.shape == observation.images.shape
+
+
+@pytest.mark.parametrize("name", ["gan", "inverse-network", "sia-gan"])
+def test_progress_is_told(name: str) -> None:
+    told: list[tuple[float, str]] = []
+    small(name, 2).run(seen("etc", HIDDEN[:3]).observation, Budget(progress=lambda *said: told.append(said)))
+    assert all(0 <= share <= 1 for share, _ in told)
+    assert "step 1 of 2" in told[-1][1]
+
+
+def test_grey_images_are_taken() -> None:
+    grey = np.ascontiguousarray(HIDDEN[:4, :, :, :1])
+    scenario = make_scenario(
+        grey, "etc", 4, "labelled-set", public=grey, labels=np.zeros(4, np.int64), public_labels=np.zeros(4, np.int64)
+    )
+    for name in ("gan", "inverse-network", "sia-gan"):
+        assert small(name, 1).run(scenario.observation, Budget()).images.shape == grey.shape
+
+
+@pytest.mark.parametrize("name", ["gan", "inverse-network", "inverse-network-pairs", "sia-gan"])
+def test_they_are_registered_as_attacks_that_learn(name: str) -> None:
+    attack = get_attack(name)
+    assert attack.learns
+    lack = attack.why_not(make_scenario(HIDDEN[:2], "etc", 4).observation)
+    assert lack is not None
+    assert lack.startswith("needs")
+
+
+@pytest.mark.parametrize("name", ["gan", "inverse-network", "sia-gan"])
+def test_images_without_a_cipher_are_not_for_them(name: str) -> None:
+    observation = seen("etc", HIDDEN[:3]).observation
+    mix = observation.profile.model_copy(update={"kind": "mix"})
+    assert get_attack(name).why_not(observation) is None
+    assert get_attack(name).why_not(replace(observation, profile=mix)) == "needs a cipher, the images are of kind 'mix'"
+
+
+def test_nothing_is_learned_before_it_is_asked_for() -> None:
+    """Listing the attacks must not take the seconds that torch takes, nor need it."""
+    program = "import sys; from blindsight.audit import list_attacks; list_attacks(); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_sizes_that_no_network_has_are_refused() -> None:
+    with pytest.raises(ParameterError, match="steps must be at least 1, got 0"):
+        SiaGan(steps=0)
+    with pytest.raises(ParameterError, match="multiple of 32"):
+        GanAttack(width=40)
+    with pytest.raises(ParameterError, match="depth must be at least 1"):
+        InverseNetwork(depth=0)
