@@ -207,8 +207,8 @@ def test_protect_by_csv_npz_and_name(run, monkeypatch):
     run("protect --data photos c --key owner.key")
     seen = []
 
-    def opened(name, *, root, download):
-        seen.append((name, root, download))
+    def opened(name, *, root, download, mixed):
+        seen.append((name, root, download, mixed))
         return genuine("scans.npz")
 
     import blindsight.owner.sources as sources
@@ -216,7 +216,7 @@ def test_protect_by_csv_npz_and_name(run, monkeypatch):
     genuine = sources.open_source
     monkeypatch.setattr(sources, "open_source", opened)
     run("protect d --data cifar10 --data-root sets --download --key owner.key")
-    assert seen == [("cifar10", Path("sets"), True)]
+    assert seen == [("cifar10", Path("sets"), True, True)]
 
 
 # Keys
