@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blindsight.audit.membership import infer_membership, mann_whitney
@@ -42,6 +42,7 @@ def art():
     pytest.importorskip("art.estimators")
 
 
+@settings(max_examples=40)
 @given(few, few)
 def test_the_area_counts_pairs(members, others):
     found = mann_whitney(np.array(members, float), np.array(others, float))
@@ -52,6 +53,7 @@ def test_the_area_counts_pairs(members, others):
     assert found.n == len(members) + len(others)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.booleans(), min_size=2), st.lists(st.booleans(), min_size=2))
 def test_of_a_yes_or_no_it_is_the_balanced_accuracy(members, others):
     found = mann_whitney(np.array(members, float), np.array(others, float))
@@ -115,7 +117,5 @@ def test_without_the_toolbox_it_says_what_to_install(monkeypatch):
 
     monkeypatch.setattr("blindsight.audit._art.distribution", absent)
     members = noise(8, 1)
-    with pytest.raises(
-        MissingDependencyError, match=r"adversarial-robustness-toolbox.*pip install 'blindsight\[art\]'"
-    ):
+    with pytest.raises(MissingDependencyError, match=r"adversarial-robustness-toolbox.*'blindsight\[art\]'"):
         infer_membership(memorised(members), members, noise(8, 2))

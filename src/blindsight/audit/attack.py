@@ -28,6 +28,7 @@ BUILT_IN: tuple[str, ...] = (
     "known_pairs",
     "label_clusters",
     "linear_regression",
+    "model_inversion",
     "weight_matching",
 )
 _attacks: dict[str, "Attack"] = {}
