@@ -152,17 +152,14 @@ def infer_membership(
         seen = _outputs(run, one, rng.permutation(len(one.images))[: 2 * count], device)
         known.append(seen.at(np.arange(count)))
         asked.append(seen.at(np.arange(count, 2 * count)))
+    both = _Seen(*(np.concatenate(values) for values in zip(*asked, strict=True)))
     scores = []
     for name, attack in _ATTACKS.items():
-        inside, outside = (attack(known[0], known[1], part, seed) for part in asked)
-        scores.append(
-            MembershipScore(
-                name,
-                # The area of a yes or no is its balanced accuracy.
-                accuracy=mann_whitney(inside.called.astype(np.float64), outside.called.astype(np.float64)),
-                auc=mann_whitney(inside.scores, outside.scores),
-            )
-        )
+        guess = attack(known[0], known[1], both, seed)
+        called = guess.called.astype(np.float64)
+        # The area of a yes or no is its balanced accuracy.
+        accuracy, auc = (mann_whitney(values[:count], values[count:]) for values in (called, guess.scores))
+        scores.append(MembershipScore(name, accuracy, auc))
     right = [float((part.logits.argmax(axis=1) == part.labels).mean()) for part in asked]
     return Membership(tuple(scores), CHANCE, count, *right)
 
