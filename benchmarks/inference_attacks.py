@@ -4,8 +4,10 @@
     python benchmarks/inference_attacks.py identity --faces orl --block 8
     python benchmarks/inference_attacks.py pbm --data cifar10.npz --block 4 --images 60 --labels 0 3
     python benchmarks/inference_attacks.py instahide --data cifar10.npz --images 50 --views 30 --members 2
+    python benchmarks/inference_attacks.py membership --run RUN --protected PROTECTED
 
-DATA is an .npz file with images x, uint8 (N, H, W, C), and labels y; FACES a folder PERSON/PHOTOGRAPH. Prints JSON.
+DATA is an .npz file with images x, uint8 (N, H, W, C), and labels y; FACES a folder PERSON/PHOTOGRAPH; RUN a run folder
+and PROTECTED the folder it was trained on, with a train and a test split. Prints JSON.
 """
 
 import argparse
@@ -21,11 +23,15 @@ from scipy.optimize import linear_sum_assignment
 
 from blindsight.audit import Budget, get_attack
 from blindsight.audit.attacks.invariants import LIGHTING, descriptor
-from blindsight.audit.estimates import estimate
+from blindsight.audit.estimates import Estimate, estimate
 from blindsight.audit.identity import CLASSIFIERS, distances_kept, identify
+from blindsight.audit.membership import infer_membership
 from blindsight.audit.metrics import correlation, ssim
 from blindsight.audit.mixed_scenario import make_mixed_scenario
 from blindsight.audit.scenario import make_scenario
+from blindsight.audit.threat import LabelledSet
+from blindsight.errors import ParameterError
+from blindsight.nets.runs import load_run
 from blindsight.profile import Codec
 
 Pixels = NDArray[np.uint8]
@@ -141,6 +147,42 @@ def _matched_by_chance(others: Pixels, plain: Pixels) -> NDArray[np.float64]:
     return table[linear_sum_assignment(-table)]
 
 
+def membership(args: argparse.Namespace) -> dict[str, Any]:
+    from blindsight.provider.data import ProtectedFolder
+    from blindsight.provider.evaluation import require_suitable
+    from blindsight.provider.folders import DataFolder, stratified_holdout
+
+    run, folder = load_run(args.run), DataFolder.open(args.protected)
+    require_suitable(run.profile, folder.profile)
+    if folder.profile.kind != run.profile.kind or not {"train", "test"} <= set(folder.splits):
+        raise ParameterError(f"{args.protected} is not the set of the run, with a train and a test split")
+    recipe = json.loads((args.run / "recipe.json").read_text())["config"]
+
+    def drawn(split: str) -> LabelledSet:
+        files, labels = folder.files(split, run.profile.classes)
+        rows = list(range(len(files)))
+        if split == "train" and "val" not in folder.splits:  # what was held out for validation is no member
+            rows = stratified_holdout(labels, recipe["holdout"], recipe["seed"])[0]
+        rows = np.random.default_rng([args.seed, len(split)]).permutation(rows)[: args.images].tolist()
+        chosen = [files[row] for row in rows], [labels[row] for row in rows]
+        read = ProtectedFolder(*chosen, folder.profile, run.size, cache="none")
+        images = np.stack([read.read(number) for number in range(len(rows))])
+        return LabelledSet(profile=folder.profile, images=images, labels=np.array(chosen[1], np.int64))
+
+    found = infer_membership(run, drawn("train"), drawn("test"), seed=args.seed)
+
+    def interval(one: Estimate) -> list[float]:
+        return [round(value, 4) for value in (one.mean, one.low, one.high)]
+
+    return {
+        "attacks": {s.attack: {"accuracy": interval(s.accuracy), "auc": interval(s.auc)} for s in found.scores},
+        "chance": found.chance,
+        "known of each kind": found.known,
+        "model right on members": found.right_members,
+        "model right on others": found.right_others,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -176,10 +218,17 @@ def main() -> None:
     one.add_argument("--views", type=int, default=30)
     one.add_argument("--members", type=int, default=2)
     one.add_argument("--seed", type=int, default=0)
+    one = command("membership", membership)
+    one.add_argument("--run", type=Path, required=True, help="run folder, as train writes it")
+    one.add_argument("--protected", type=Path, required=True, help="the folder that it was trained on")
+    one.add_argument("--images", type=int, default=2000, help="of each split, at most; half are known")
+    one.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     began = time.perf_counter()
     result = args.work(args)
-    asked = {key: str(value) for key, value in vars(args).items() if key not in ("work", "data", "faces")}
+    asked = {
+        key: str(value) for key, value in vars(args).items() if key not in ("work", "data", "faces", "run", "protected")
+    }
     print(json.dumps({"asked": asked, **result, "seconds": round(time.perf_counter() - began, 1)}, indent=1))
 
 

@@ -33,6 +33,7 @@ BUILT_IN: tuple[str, ...] = (
     "label_clusters",
     "linear_regression",
     "minimum_difference",
+    "model_inversion",
     "nibble_statistics",
     "pixel_statistics",
     "sia_gan",
