@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 
@@ -30,6 +31,9 @@ def test_the_journey(run):
     assert trained.config["model_args"]["keyed_rows"] == 8
     assert trained.config["model_args"]["embed_dim"] == 16
     run("rotate-model trained --key owner.key --new-key other.key --out rotated")
+    card = (Path("rotated") / "README.md").read_text()
+    assert "model of plain images" not in card
+    assert "a table of how blocks are turned" in card
 
 
 @pytest.mark.usefixtures("protected")
@@ -37,6 +41,18 @@ def test_json_and_errors(run, fails):
     facts = json.loads(run(f"start-model vit_micro_patch4_32 protected --key owner.key {ARGS} --out start --json")[0])
     assert facts["positions"] == 64
     assert 1 < facts["states"] <= 64
+    assert "only their places and one common state stay secret" in facts["warnings"][0]
+    assert "inside protected" in fails("start-model vit_micro_patch4_32 protected --key owner.key --out protected/x")
+    assert "leave one of the two out" in fails("train protected --checkpoint start --reencrypt etc --epochs 1 --out y")
     assert "not empty" in fails("start-model vit_micro_patch4_32 protected --key owner.key --out start")
     assert "bsk1-" in fails("start-model vit_micro_patch4_32 protected --key other.key --out x")
     assert "no profile.json" in fails("start-model vit_micro_patch4_32 digits --key owner.key --out x")
+
+
+def test_images_of_several_sizes_are_told_to_the_owner(run, fails, owners_folder):  # noqa: ARG001
+    for number, size in enumerate([(8, 8), (8, 16)]):
+        path = Path("pictures/a") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size).save(path)
+    run("protect pictures mixed --key owner.key --scheme etc --block-size 4")
+    assert "2 sizes, 8x8 to 16x8" in fails("start-model vit_micro_patch4_32 mixed --key owner.key --out x")

@@ -26,6 +26,8 @@ from blindsight.owner.start_model import make_start_model  # noqa: E402
 from model_cipher_helpers import KEY, OTHER, TINY, logits, pictures, profile_of  # noqa: E402
 
 NAME, MIXER, SIZE = "vit_micro_patch4_32", "convmixer_128_4_patch4_32", (16, 24)
+SHALLOW = {"depth": 1, "dim": 16}
+KINDS = [("etc", 4, NAME, TINY), ("etc", 8, NAME, TINY), ("bps", 4, NAME, TINY), ("etc", 4, MIXER, SHALLOW)]
 
 
 def tokens(model, pixels):
@@ -36,14 +38,18 @@ def tokens(model, pixels):
 
 
 @settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 1 << 30), block=st.sampled_from([4, 8]), scheme=st.sampled_from(["etc", "bps"]))
-def test_tokens_are_those_of_the_plain_image_in_another_order(tmp_path_factory, seed, block, scheme):
-    if scheme == "bps" and block != 4:
-        return  # its samples cross patches
+@given(
+    seed=st.integers(0, 1 << 30),
+    kind=st.sampled_from(
+        [("etc", 4, NAME, TINY), ("etc", 8, NAME, TINY), ("bps", 4, NAME, TINY), ("etc", 4, MIXER, SHALLOW)]
+    ),
+)
+def test_tokens_are_those_of_the_plain_image_in_another_order(tmp_path_factory, seed, kind):
+    scheme, block, name, arguments = kind
     key = SecretKey(seed.to_bytes(32, "little"))
     profile = profile_of(scheme, block, SIZE, key=key, **({"scramble": True} if scheme == "bps" else {}))
     out = tmp_path_factory.mktemp("start") / "run"
-    made = make_start_model(NAME, out, profile, key, model_args=TINY, seed=seed)
+    made = make_start_model(name, out, profile, key, model_args=arguments, seed=seed)
     assert made.positions == 24
     run = load_run(out)
     plain = pictures(SIZE, seed=seed % 1000)
@@ -103,7 +109,9 @@ def test_the_run_is_for_this_set_and_says_that_it_is_untrained(tmp_path):
     stored, config = read_config(tmp_path / "run")
     assert stored == profile
     assert "encrypted" not in config
-    assert "not trained yet, for protected images" in (tmp_path / "run" / "README.md").read_text()
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "not trained yet, for protected images" in card
+    assert "a table of how blocks are turned" in card
 
 
 def test_it_can_be_decrypted_as_an_encrypted_model_can(tmp_path):
@@ -120,9 +128,15 @@ def test_it_can_be_decrypted_as_an_encrypted_model_can(tmp_path):
     assert np.allclose(logits(released, plain), logits(run.model, protected), atol=1e-9)
 
 
-def test_a_convmixer_gets_its_blocks_turned_too(tmp_path):
-    make_start_model(MIXER, tmp_path / "run", profile_of("etc", 4, (32, 32)), KEY, model_args={"depth": 1})
-    assert keyed_layer(load_run(tmp_path / "run").model) is not None
+def test_while_it_is_written_nothing_takes_it_for_a_run(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OutputError("no space")
+
+    monkeypatch.setattr("blindsight.nets.runs.save_run", full)
+    with pytest.raises(OutputError, match="no space"):
+        make_start_model(NAME, tmp_path / "run", profile_of("etc", 4, SIZE), KEY, model_args=TINY)
+    with pytest.raises(OutputError, match="finish"):
+        load_run(tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -148,6 +162,11 @@ def test_a_folder_that_is_not_ours_and_a_reserved_argument_are_refused(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="not empty"):
         make_start_model(NAME, tmp_path, profile_of("etc", 4, SIZE), KEY)
-    with pytest.raises(ParameterError, match="'num_classes' comes from"):
-        make_start_model(NAME, tmp_path / "run", profile_of("etc", 4, SIZE), KEY, model_args={"num_classes": 3})
+    for name in ("num_classes", "img_size", "keyed_rows", "embedding"):
+        with pytest.raises(ParameterError, match=f"'{name}' is for start-model itself"):
+            make_start_model(NAME, tmp_path / "run", profile_of("etc", 4, SIZE), KEY, model_args={name: 3})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot make"):
+        make_start_model(NAME, tmp_path / "file" / "run", profile_of("etc", 4, SIZE), KEY, model_args=TINY)
+    (tmp_path / "file").unlink()
     assert [path.name for path in Path(tmp_path).iterdir()] == ["notes.txt"]

@@ -19,7 +19,7 @@ from blindsight.bench.results import RESULTS, Result, read_result
 from blindsight.bench.wrong_keys import top1_under_wrong_keys
 from blindsight.errors import BlindsightError, OutputError, ParameterError
 from blindsight.nets.runs import load_run, write_atomic
-from blindsight.owner.reveal import cipher_profile
+from blindsight.owner.start_model import make_start_model, sized_profile
 from blindsight.profile import INCOMPLETE_MARKER
 from blindsight.provider.recipe import INCIDENTAL, TrainConfig
 
@@ -265,9 +265,7 @@ class Runner:
         """The model that the training begins with, where it is not random weights; made anew, for it takes no time."""
         if job.cell.start is None:
             return
-        from blindsight.owner.start_model import make_start_model
-
-        train, profile = job.cell.train, cipher_profile(folders.train)
+        train, profile = job.cell.train, sized_profile(folders.train)
         start = self._start(job)
         if start.exists():
             shutil.rmtree(start)

@@ -43,11 +43,10 @@ def page(recipe: Recipe, results: list[Result], command: str, figures: Mapping[s
         f"    {command}",
         f"{data['name']}: {data['train_images']:,} training and {data['test_images']:,} test images of "
         f"{data['classes']} classes; chance {100 * first.chance:.1f} %. {_machine(results)}",
-        # A question about methods has many columns and few rows: they are read one below the other.
-        gap_section(recipe, results) or accuracy_table(recipe, cells, str(data["name"])),
-        "Top-1 on test images in percent. One seed: in brackets the 95 % interval (Wilson), which speaks of the test "
-        "images and not of the seed. Several seeds: their mean, and in brackets the lowest and the highest.",
     ]
+    gaps = gap_section(recipe, results)
+    # A question about methods has many columns and few rows: they are read one below the other.
+    parts += [gaps] if gaps else [accuracy_table(recipe, cells, str(data["name"])), _CAPTION]
     if _has_published(recipe, cells, str(data["name"])):
         parts.append(
             f"*Italic*: published, {MADONO.source}, with {MADONO.model} and its authors' training; another model and "
@@ -55,9 +54,9 @@ def page(recipe: Recipe, results: list[Result], command: str, figures: Mapping[s
         )
     missing = [f"{row}/{column}" for row, column in _expected(recipe, first.scale) if (row, column) not in cells]
     if missing:
-        parts.append(f"Not run (–): {', '.join(missing)}.")
+        parts.append(f"Not run{'' if gaps else ' (–)'}: {', '.join(missing)}.")
     parts += [f"![{title}]({name})" for title, name in (figures or {}).items()]
-    parts += ["## Cell by cell", cell_table(cells)]
+    parts += ["## Cell by cell", cell_table(cells, gap=not gaps)]
     if wrong:
         parts.append(
             f"Wrong keys: mean top-1 on {wrong.wrong_key_images:,} test images that were protected with each of "
@@ -66,6 +65,12 @@ def page(recipe: Recipe, results: list[Result], command: str, figures: Mapping[s
         )
     parts += [f"- {note}" for note in recipe.notes]
     return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
+
+
+_CAPTION = (
+    "Top-1 on test images in percent. One seed: in brackets the 95 % interval (Wilson), which speaks of the test "
+    "images and not of the seed. Several seeds: their mean, and in brackets the lowest and the highest."
+)
 
 
 def accuracy_table(recipe: Recipe, cells: Cells, data: str) -> str:
@@ -84,9 +89,19 @@ def accuracy_table(recipe: Recipe, cells: Cells, data: str) -> str:
     return "\n".join(lines)
 
 
-def cell_table(cells: Cells) -> str:
-    """A line for each cell: the gap to plain, wrong keys, and what the training took."""
-    heads = ["images", "column", "model", "top-1", "seeds", "gap to plain", "wrong keys", "epochs", "CPU min a seed"]
+def cell_table(cells: Cells, *, gap: bool = True) -> str:
+    """A line for each cell: the ``gap`` to plain in its own column, wrong keys, and what the training took."""
+    heads = [
+        "images",
+        "column",
+        "model",
+        "top-1",
+        "seeds",
+        *(["gap to plain"] if gap else []),
+        "wrong keys",
+        "epochs",
+        "CPU min a seed",
+    ]
     lines = [_line(heads), _line(["---"] * len(heads))]
     for (row, column), cell in cells.items():
         result, plain = cell.results[0], cells.get(("plain", column))
@@ -99,7 +114,7 @@ def cell_table(cells: Cells) -> str:
                     f"`{result.train['model']}`",
                     f"{100 * cell.top1:.1f}",
                     str(len(cell.results)),
-                    "" if plain is None or row == "plain" else f"{100 * (plain.top1 - cell.top1):.1f}",
+                    *([_gap(plain, cell) if row != "plain" else ""] if gap else []),
                     "" if cell.wrong is None else f"{100 * cell.wrong:.1f}",
                     str(result.training.get("epochs", "")),
                     f"{minutes:.1f}" + ("+" if any(r.resumed for r in cell.results) else ""),
@@ -107,6 +122,10 @@ def cell_table(cells: Cells) -> str:
             )
         )
     return "\n".join(lines)
+
+
+def _gap(plain: Average | None, cell: Average) -> str:
+    return "" if plain is None else f"{100 * (plain.top1 - cell.top1):.1f}"
 
 
 def _line(texts: list[str]) -> str:

@@ -25,6 +25,11 @@ _ENCRYPTED = """
 knows the plain model, such as public pretrained weights that its first layer still resembles, can read the key from the
 weights and decrypt every query."""
 
+_TABLE = """
+
+**The first layer holds a table of how blocks are turned**, {states} states of them relative to each other. Whoever
+has this run can bring all blocks of a protected image into one common state, without a key."""
+
 _PLAIN = "The images this model was trained on were **not protected**."
 
 
@@ -41,6 +46,7 @@ def model_card(
     results: dict[str, Any],
     normalisation: tuple[float, float] = (0.5, 0.5),
     origin: Origin = "trained",
+    states: int = 1,
 ) -> str:
     """Markdown with YAML front matter; holds no path, host, user name or time.
 
@@ -51,6 +57,7 @@ def model_card(
         results: names and numbers for the table; accuracies are fractions whose name ends in ``top1`` or ``top5``.
         normalisation: (mean, std) of every channel.
         origin: what the weights came from.
+        states: of a keyed first layer; 1 is an ordinary one.
     """
     kind = "plain" if profile.kind == "plain" else "protected"
     title = {
@@ -83,7 +90,7 @@ tags:
 
 ## What the protection is worth
 
-{statement(profile, origin)}
+{statement(profile, origin)}{_TABLE.format(states=states) if states > 1 else ""}
 
 ## Results
 

@@ -195,7 +195,9 @@ def save_run(
         raise OutputError(f"cannot make {folder}: {error.strerror or error}") from None
     write_atomic(folder / WEIGHTS_NAME, weights)
     write_atomic(folder / CONFIG_NAME, json.dumps(config, indent=2) + "\n")
-    card = model_card(architecture, profile, size, results or {}, (mean, std), origin)
+    card = model_card(
+        architecture, profile, size, results or {}, (mean, std), origin, layer.shape.variants if layer else 1
+    )
     write_atomic(folder / CARD_NAME, card)
     write_atomic(folder / PROFILE_NAME, profile.to_json())
     return config

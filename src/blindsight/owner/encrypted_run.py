@@ -15,13 +15,14 @@ from blindsight.profile import INCOMPLETE_MARKER, Codec, Profile, Scalar
 if TYPE_CHECKING:
     from torch import nn
 
+    from blindsight.nets._card import Origin
     from blindsight.nets.runs import Run
 
-__all__ = ["DEFAULT_SCHEME", "EncryptedRun", "encrypt_run", "rotate_run"]
+__all__ = ["DEFAULT_SCHEME", "EncryptedRun", "encrypt_run", "rotate_run", "write_run"]
 
 #: What a ViT takes up with its architecture unchanged (arXiv 2207.05366).
 DEFAULT_SCHEME = "shf"
-_MARKER = "The encryption of this model has not finished. Delete this folder and repeat the command.\n"
+_MARKER = "This model has not been written to its end. Delete this folder and repeat the command.\n"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def encrypt_run(
     cfg = run.config["pretrained_cfg"]
     mean, std = (cfg.get(name, [0.5] * profile.channels) for name in ("mean", "std"))
     absorbed = absorb(run.model, profile, key, mean=mean, std=std)
-    _save(out, absorbed.model, profile, run.config)
+    write_run(out, absorbed.model, profile, run.config, "encrypted")
     return EncryptedRun(profile, absorbed.variants, absorbed.moved, absorbed.difference)
 
 
@@ -135,7 +136,8 @@ def rotate_run(
     )
     plain = decrypt_model(run.model, before.model_copy(update={"size": run.size}), old_key)
     absorbed = absorb(plain, after, new_key)
-    _save(out, absorbed.model, after, run.config)
+    origin: Origin = "encrypted" if run.config.get("encrypted") is True else "trained"
+    write_run(out, absorbed.model, after, run.config, origin)
     return EncryptedRun(after, absorbed.variants, absorbed.moved, absorbed.difference)
 
 
@@ -164,8 +166,19 @@ def _patch_side(model: "nn.Module") -> int:
     return int(height)
 
 
-def _save(out: Path, model: "nn.Module", profile: Profile, config: dict[str, Any]) -> None:
-    """Writes the run; while that goes on nothing takes the folder for one."""
+def write_run(out: Path, model: "nn.Module", profile: Profile, config: dict[str, Any], origin: "Origin") -> None:
+    """Writes a run of the owner's; while that goes on nothing takes the folder for one.
+
+    Args:
+        out: the run folder; absent or empty.
+        model: the network.
+        profile: of the images it takes, with their size.
+        config: ``architecture`` and ``model_args`` of it.
+        origin: what the weights came from.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+    """
     from blindsight.nets.runs import save_run, write_atomic
 
     try:
@@ -181,6 +194,6 @@ def _save(out: Path, model: "nn.Module", profile: Profile, config: dict[str, Any
         architecture=config["architecture"],
         size=profile.size,
         model_args=config["model_args"],
-        origin="encrypted",
+        origin=origin,
     )
     (out / INCOMPLETE_MARKER).unlink()

@@ -10,23 +10,26 @@ another order, and a ViT learns where its positions are in any case.
 What the table gives away is stated by :func:`make_start_model`.
 """
 
+import io
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blindsight.errors import ParameterError, ProfileError, WrongKeyError
+from blindsight.errors import ImageError, ParameterError, ProfileError, WrongKeyError
 from blindsight.nets.runs import RESERVED_ARGUMENTS, require_new
 from blindsight.owner._layout import opener
 from blindsight.owner._patches import PatchStates
+from blindsight.owner.encrypted_run import write_run
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.protection import Protection
-from blindsight.owner.reveal import cipher_profile, protected_records, read_blocks
-from blindsight.profile import INCOMPLETE_MARKER, Profile
+from blindsight.owner.reveal import cipher_profile, protected_records
+from blindsight.profile import Profile
 
 __all__ = ["StartModel", "make_start_model", "sized_profile"]
 
-_MARKER = "This model has not been written to its end. Delete this folder and repeat the command.\n"
+#: An embedding that reads each position in its own way has no use for the table.
+_RESERVED = {*RESERVED_ARGUMENTS, "img_size", "embedding", "embedding_rank", "embedding_temperature"}
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,10 @@ def make_start_model(
 ) -> StartModel:
     """Writes an untrained run folder that ``train --checkpoint`` begins with.
 
-    Its tables tell whoever gets it how the blocks of each protected image are turned, negated and recoloured, relative
-    to each other. What they do not tell is the one common state, and where the blocks belong. Where blocks stay in
-    their places that would be nearly the whole key, and is refused.
+    Its tables tell whoever gets it how the blocks of every image under this key, scheme and size are turned, negated
+    and recoloured, relative to each other. What they do not tell is the one common state, and where the blocks belong;
+    what is trained from it learns some of that (docs/etc-training.md). Where blocks stay in their places the tables
+    would be nearly the whole key, and that is refused.
 
     Args:
         architecture: timm name or a preset of :mod:`blindsight.nets`, with a patch embedding.
@@ -80,7 +84,6 @@ def make_start_model(
     from blindsight.nets.factory import create_model, takes_img_size
     from blindsight.nets.first_layer import attach_keyed, patch_embedding
     from blindsight.nets.keyed_embedding import KeyedShape
-    from blindsight.nets.runs import save_run, write_atomic
 
     if profile.key_id != key.id:
         raise WrongKeyError(f"the set was protected with key {profile.key_id}, the key at hand is {key.id}")
@@ -92,9 +95,9 @@ def make_start_model(
     if profile.size is None or not profile.classes:
         lacks = "images of no stated size" if profile.size is None else "no classes"
         raise ProfileError(f"the set has {lacks}, and a model is for one size and for classes that are known")
-    reserved = sorted({*RESERVED_ARGUMENTS, "img_size"} & set(model_args or {}))
+    reserved = [name for name in model_args or {} if name in _RESERVED or name.startswith("keyed_")]
     if reserved:
-        raise ParameterError(f"model argument '{reserved[0]}' comes from the protected set; leave it out")
+        raise ParameterError(f"model argument '{reserved[0]}' is for start-model itself to set; leave it out")
     require_new(out)
     permutation = Protection(profile, key).permutation(*profile.size)
     size = profile.size
@@ -119,26 +122,40 @@ def make_start_model(
         keyed.position_variant.copy_(torch.from_numpy(states.variant))
     base = architecture.split(".")[0]
     arguments = {**(model_args or {}), **({"img_size": list(size)} if takes_img_size(base) else {})}
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomic(out / INCOMPLETE_MARKER, _MARKER)
-    save_run(out, model, profile, architecture=base, size=size, model_args=arguments, origin="untrained")
-    (out / INCOMPLETE_MARKER).unlink()
+    write_run(out, model, profile, {"architecture": base, "model_args": arguments}, "untrained")
     return StartModel(profile, len(states.index), states.rows * states.cols)
 
 
 def sized_profile(protected: Path) -> Profile:
-    """The profile of a protected set, with the size of its images: the first one's where the profile states none.
+    """The profile of a protected set, with the size of its images where it states none.
 
     Raises:
-        OutputError, ProfileError: not a folder that ``protect`` wrote.
-        ImageError: the first image is damaged.
+        OutputError, ProfileError: not a folder that ``protect`` wrote, or its images are of several sizes.
+        ImageError: an image is damaged.
     """
     profile = cipher_profile(protected)
-    first = next(iter(protected_records(protected, None, profile)), None)
-    if profile.size is not None or first is None:
+    if profile.size is not None:
         return profile
-    height, width, _ = read_blocks(opener(protected, profile), first, profile).shape
-    return profile.model_copy(update={"size": (height, width)})
+    read = opener(protected, profile)
+    sizes = {_stored_size(read(record.file), record.file) for record in protected_records(protected, None, profile)}
+    if len(sizes) > 1:
+        low, high = min(sizes), max(sizes)
+        raise ProfileError(
+            f"the images of {protected} are of {len(sizes)} sizes, {low[0]}x{low[1]} to {high[0]}x{high[1]}, and a "
+            f"model is for one; protect with --size"
+        )
+    return profile.model_copy(update={"size": sizes.pop()}) if sizes else profile
+
+
+def _stored_size(source: Path | bytes, name: str) -> tuple[int, int]:
+    """(height, width) from an image's header."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as image:
+            return image.height, image.width
+    except (OSError, UnidentifiedImageError) as error:
+        raise ImageError(f"{name} cannot be read: {error}; protect it anew") from None
 
 
 def _require_worth(states: PatchStates, profile: Profile) -> None:

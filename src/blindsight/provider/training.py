@@ -9,8 +9,10 @@ import lightning.pytorch as pl
 import torch
 from safetensors.torch import load_file
 
+from blindsight.errors import ParameterError
 from blindsight.nets.factory import create_model, takes_img_size
 from blindsight.nets.first_layer import relative_change
+from blindsight.nets.keyed_embedding import keyed_layer
 from blindsight.nets.runs import save_run, write_atomic
 from blindsight.profile import INCOMPLETE_MARKER, Profile
 from blindsight.provider._guard import as_our_errors, quiet
@@ -93,6 +95,12 @@ def train(
     )
     run_start = config.checkpoint if begin and config.checkpoint is not None and config.checkpoint.is_dir() else None
     start = start_from(run_start, network, profile, module.size) if run_start is not None else None
+    keyed = keyed_layer(network)
+    if config.reencrypt and keyed is not None and keyed.shape.variants > 1:
+        raise ParameterError(
+            f"reencrypt '{config.reencrypt}' turns the blocks anew in every step, and the first layer holds a table of "
+            f"how they are turned; leave one of the two out"
+        )
     # What tells later how far an attacker's knowledge of the first weights goes.
     weight = first_weight(network) if begin and (config.pretrained or config.checkpoint is not None) else None
     cautions = check_compatible(
