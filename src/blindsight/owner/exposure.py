@@ -4,6 +4,9 @@ from blindsight.profile import Profile
 
 __all__ = ["IMAGES_TO_BREAK", "exposure", "images_per_key", "mixed_exposure"]
 
+
+IMAGES_TO_BREAK", "exposure", "images_per_key", "mixed_exposure"]
+
 #: Protected images of one key from which a ciphertext-only attack recovered it in every trial. For etc: 32 pixels,
 #: blocks of 4, 10 trials, all of the key but one state common to all blocks (benchmarks/jigsaw.py; five images were
 #: enough in nine of ten trials, two in eight). The others are from prototypes of attacks. For pe the last choice, one
