@@ -4,15 +4,13 @@ from blindsight.profile import Profile
 
 __all__ = ["IMAGES_TO_BREAK", "exposure", "images_per_key", "mixed_exposure"]
 
-
-IMAGES_TO_BREAK", "exposure", "images_per_key", "mixed_exposure"]
-
 #: Protected images of one key from which a ciphertext-only attack recovered it in every trial. For etc: 32 pixels,
 #: blocks of 4, 10 trials, all of the key but one state common to all blocks (benchmarks/jigsaw.py; five images were
 #: enough in nine of ten trials, two in eight). The others are from prototypes of attacks. For pe the last choice, one
-#: of 48 symmetries of the colours, was made by looking at the plain images; an attacker looks at 48 pictures. For ele (32 pixels, blocks of 4; 6 trials) all blocks came to their places
-#: and a mean SSIM of 0.97 was reached; sign and orientation of the whole were likewise chosen by looking. Schemes that
-#: are not listed have not been measured, which is no evidence for them.
+#: of 48 symmetries of the colours, was made by looking at the plain images; an attacker looks at 48 pictures. For ele
+#: (32 pixels, blocks of 4; 6 trials) all blocks came to their places and a mean SSIM of 0.97 was reached; sign and
+#: orientation of the whole were likewise chosen by looking. Schemes that are not listed have not been measured, which
+#: is no evidence for them.
 IMAGES_TO_BREAK = {"ele": 200, "etc": 10, "pe": 20}
 
 #: Schemes of which one protected image gives the picture away. le, 32 pixels, blocks of 4: a mean SSIM of 0.82 from one
