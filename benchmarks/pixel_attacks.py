@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.audit import Budget, get_attack
-from blindsight.audit.attacks._state import in_state, states
+from blindsight.audit.global_states import global_states, in_state
 from blindsight.audit.metrics import ssim
 from blindsight.audit.scenario import make_scenario
 
@@ -73,7 +73,7 @@ def trial(options: argparse.Namespace, images: Pixels, public: Pixels, count: in
     took = time.perf_counter() - began
     scored = slice(0, min(count, options.scored))
     truth = plain[scored]
-    tried = states(plain.shape) if found.symmetric else [(0, 0, 0)]
+    tried = global_states(plain.shape) if found.symmetric else [(0, 0, 0)]
     scores = {state: mean_ssim(truth, in_state(found.images[scored], state)) for state in tried}
     best = max(scores, key=lambda state: scores[state])
     row = {

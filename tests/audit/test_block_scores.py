@@ -6,13 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blindsight.algebra import BlockGrid, BlockPermutation
-from blindsight.audit.attacks._freedom import Freedom
-from blindsight.audit.attacks._global_state import global_states
 from blindsight.audit.block_scores import score_blocks
+from blindsight.audit.global_states import global_states, state_permutation
 from blindsight.errors import ParameterError
 
 GRID = BlockGrid(16, 16, 3, 4)
-STATES = global_states(GRID, Freedom(8, 2, 6))
+STATES = [state_permutation(GRID, state) for state in global_states(GRID.shape)]
 
 
 def random_key(seed: int, grid: BlockGrid = GRID) -> BlockPermutation:

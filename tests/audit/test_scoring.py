@@ -5,13 +5,11 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from blindsight.algebra import BlockGrid, SignedPermutation
 from blindsight.audit.attack import Reconstruction
-from blindsight.audit.global_states import best_states, global_state, global_states
-from blindsight.audit.metrics import correlation, ssim
+from blindsight.audit.global_states import in_state, state_permutation
+from blindsight.audit.metrics import correlation
 from blindsight.audit.scenario import Truth, make_scenario
 from blindsight.audit.scores import CHANCE
 from blindsight.audit.scoring import Yardstick, chance_levels, key_share, score
@@ -60,7 +58,7 @@ def test_the_truth_scores_full_marks(crops: np.ndarray) -> None:
 def test_a_turned_picture_scores_in_its_best_state_and_so_does_its_key(crops: np.ndarray) -> None:
     scenario = make_scenario(crops, "etc", 4)
     key = scenario.truth.key
-    state = global_state(BlockGrid(16, 16, 3, 4), 5, 1, 3)
+    state = state_permutation(BlockGrid(16, 16, 3, 4), (5, 1, 3))
     turned = Reconstruction(state.apply(crops), key @ state.inverse(), symmetric=True)
     found = score(turned, scenario.truth, scenario.observation)
     assert found.pick.exact.mean == 0
@@ -76,8 +74,7 @@ def test_a_turned_picture_scores_in_its_best_state_and_so_does_its_key(crops: np
 
 
 def test_states_of_their_own_are_taken_back_only_where_images_have_keys_of_their_own(crops: np.ndarray) -> None:
-    grid = BlockGrid(16, 16, 3, 4)
-    several = np.stack([global_state(grid, k, k % 2, k % 6).apply(image) for k, image in enumerate(crops)])
+    several = np.concatenate([in_state(image[None], (k, k % 2, k % 6)) for k, image in enumerate(crops)])
     found = Reconstruction(several, symmetric=True)
     own = make_scenario(crops, "etc", 4, key_scope="image")
     one = make_scenario(crops, "etc", 4)
@@ -147,34 +144,6 @@ def test_reconstructions_of_another_shape_are_refused(crops: np.ndarray) -> None
         score(Reconstruction(crops[:3]), scenario.truth, scenario.observation)
     with pytest.raises(ParameterError, match="not of one scenario"):
         chance_levels(Truth(crops[:2]), scenario.observation)
-
-
-@settings(max_examples=20, deadline=None)
-@given(side=st.sampled_from([(8, 8), (8, 12)]), channels=st.sampled_from([1, 3]))
-def test_the_states_are_a_group_of_its_size(side: tuple[int, int], channels: int) -> None:
-    grid = BlockGrid(*side, channels, 4)
-    states = list(global_states(grid))
-    assert len(states) == (8 if side[0] == side[1] else 4) * 2 * (6 if channels == 3 else 1)
-    image = np.random.default_rng(0).integers(0, 256, grid.shape, np.uint8)
-    assert len({state.apply(image).tobytes() for state in states}) == len(states)
-    assert np.array_equal(states[0].apply(image), image)
-    assert all(state.inverse() in states for state in states)
-
-
-def test_a_state_turns_the_whole_picture(crops: np.ndarray) -> None:
-    state = global_state(BlockGrid(16, 16, 3, 4), 6, 1, 5)
-    assert np.array_equal(state.apply(crops[0]), 255 - crops[0].swapaxes(0, 1)[::-1, :, ::-1])
-    assert best_states(state.inverse().apply(crops), crops, state.grid, shared=True) == [state] * 8
-
-
-def test_the_best_state_is_no_worse_than_none(crops: np.ndarray) -> None:
-    grid = BlockGrid(16, 16, 3, 4)
-    for shared in (True, False):
-        found = crops[::-1]
-        states = best_states(found, crops, grid, shared=shared)
-        turned = np.stack([state.apply(image) for state, image in zip(states, found, strict=True)])
-        likeness = [sum(ssim(a, b) for a, b in zip(images, crops, strict=True)) for images in (found, turned)]
-        assert likeness[1] >= likeness[0]
 
 
 def test_keys_of_nibbles_and_of_bytes_are_compared_by_nibbles() -> None:

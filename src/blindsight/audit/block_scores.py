@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from blindsight.algebra import BlockPermutation, SignedPermutation
 from blindsight.algebra.states import ORIENTATION_INVERSE, orient
 from blindsight.audit.attacks._assembly import largest_part
-from blindsight.audit.attacks._freedom import Freedom
-from blindsight.audit.attacks._global_state import global_states
+from blindsight.audit.global_states import global_states, state_permutation
 from blindsight.errors import ParameterError
 
 __all__ = ["BlockScores", "score_blocks"]
-
-_EVERY_STATE = Freedom(orientations=8, signs=2, colors=6)
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,7 @@ def score_blocks(found: BlockPermutation, truth: BlockPermutation) -> BlockScore
     # What becomes of an original that is encrypted truly and decrypted as found.
     result = found.inverse() @ truth
     assert isinstance(result, BlockPermutation)
-    every = _EVERY_STATE if grid.channels == 3 else Freedom(orientations=8, signs=2, colors=1)
-    direct, placed = max(_direct(state @ result) for state in global_states(grid, every))
+    direct, placed = max(_direct(state_permutation(grid, state) @ result) for state in global_states(grid.shape))
     right, down = _right_joins(result)
     joins = right.size + down.size
     return BlockScores(

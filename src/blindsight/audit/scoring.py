@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from blindsight.algebra import BlockGrid, BlockPermutation, SignedPermutation
 from blindsight.audit.attack import Reconstruction
 from blindsight.audit.estimates import Estimate, estimate
-from blindsight.audit.global_states import best_states
+from blindsight.audit.global_states import best_states, in_state, state_permutation
 from blindsight.audit.metrics import PSNR_CEILING, Measure, reconstruction_measures
 from blindsight.audit.reidentification import by_pixels, top1
 from blindsight.audit.scenario import Truth
@@ -140,12 +140,12 @@ def in_best_state(
     shared = observation.profile.key_scope == "dataset" if one_state is None else one_state
     height, width, channels = images.shape[1:]
     grid = BlockGrid(height, width, channels, observation.profile.block_size or 1)
-    states = best_states(images, truth.images, grid, shared=shared)
-    turned = np.stack([state.apply(image) for state, image in zip(states, images, strict=True)])
+    states = best_states(images, truth.images, shared=shared)
+    turned = np.concatenate([in_state(image[None], state) for state, image in zip(states, images, strict=True)])
     key, moved = reconstruction.key, None
     if key is not None and key.shape == grid.shape and shared:
         # The pictures come back through state @ key^-1, so what encrypts is key @ state^-1.
-        moved = key @ states[0].inverse()
+        moved = key @ state_permutation(grid, states[0]).inverse()
     return replace(reconstruction, images=turned, key=moved)
 
 

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
-from blindsight.algebra import BlockGrid, BlockPermutation
+from blindsight.algebra import BlockPermutation
 from blindsight.audit import Budget, get_attack
-from blindsight.audit.attacks._freedom import Freedom
-from blindsight.audit.attacks._global_state import global_states
 from blindsight.audit.block_scores import score_blocks
+from blindsight.audit.global_states import global_states, in_state
 from blindsight.audit.scenario import make_scenario
 from blindsight.audit.threat import Observation
 from blindsight.profile import Profile
@@ -21,8 +20,8 @@ PLAIN = np.stack([FLOWER[100:164, left : left + 64] for left in (200, 264, 328)]
 
 def wrong_share(found: np.ndarray, plain: np.ndarray) -> float:
     """The share of pixels that are wrong in the best state of the whole."""
-    states = global_states(BlockGrid(64, 64, 3, 16), Freedom(8, 2, 6))
-    return min(float((state.apply(found) != plain).any(axis=-1).mean()) for state in states)
+    turned = (in_state(found[None], state)[0] for state in global_states(plain.shape))
+    return min(float((one != plain).any(axis=-1).mean()) for one in turned)
 
 
 def test_keys_per_image_do_not_stop_it() -> None:

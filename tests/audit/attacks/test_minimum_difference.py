@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blindsight.audit import Budget, get_attack
-from blindsight.audit.attacks._state import in_state, states
+from blindsight.audit.global_states import global_states, in_state
 from blindsight.audit.metrics import ssim
 from blindsight.audit.scenario import make_scenario
 
@@ -12,7 +12,7 @@ from blindsight.audit.scenario import make_scenario
 def _best(found: np.ndarray, truth: np.ndarray) -> float:
     return max(
         float(np.mean([ssim(a, b) for a, b in zip(truth, in_state(found, state), strict=True)]))
-        for state in states(truth.shape)
+        for state in global_states(truth.shape)
     )
 
 

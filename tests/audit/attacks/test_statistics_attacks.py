@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blindsight.audit import Budget, get_attack
-from blindsight.audit.attacks._state import in_state, states
+from blindsight.audit.global_states import global_states, in_state
 from blindsight.audit.metrics import ssim
 from blindsight.audit.scenario import Scenario, make_scenario
 
@@ -15,7 +15,7 @@ def _attack(name: str, scenario: Scenario) -> tuple[float, float]:
     truth = scenario.truth.images[:3]
     scores = {
         state: float(np.mean([ssim(a, b) for a, b in zip(truth, in_state(found.images[:3], state), strict=True)]))
-        for state in (states(truth.shape) if found.symmetric else [(0, 0, 0)])
+        for state in (global_states(truth.shape) if found.symmetric else [(0, 0, 0)])
     }
     best = max(scores, key=lambda state: scores[state])
     if found.key is not None and found.facts.get("low_halves_known", 1.0):

@@ -11,11 +11,12 @@ from blindsight.audit.attack import Budget
 from blindsight.audit.attacks._assembly import Assembly
 from blindsight.audit.attacks._edges import find_edges
 from blindsight.audit.attacks._freedom import Freedom
-from blindsight.audit.attacks._global_state import global_states, likeliest_state
 from blindsight.audit.attacks._joins import Joins
+from blindsight.audit.attacks._likeliest_state import StateModel
 from blindsight.audit.attacks._search import find_assembly
+from blindsight.audit.global_states import global_states, in_state, state_permutation
 
-__all__ = ["Solution", "solve"]
+__all__ = ["Solution", "solve", "state_model"]
 
 _TRANSPOSE = 4
 
@@ -43,7 +44,7 @@ def solve(
     freedom: Freedom,
     budget: Budget,
     *of: int,
-    public: NDArray[np.uint8] | None = None,
+    model: StateModel,
     told: tuple[float, float] = (0.0, 1.0),
 ) -> Solution:
     """Puts images under one key together.
@@ -54,7 +55,7 @@ def solve(
         freedom: the states that blocks may be in.
         budget: to be kept.
         of: tells its chance from that of other calls.
-        public: plain images of the same kind, for the state of the whole.
+        model: what chooses the state of the whole, as :func:`state_model` makes it.
         told: the shares of progress between which it tells.
     """
     shapes = [(grid.rows, grid.cols)]
@@ -65,13 +66,26 @@ def solve(
     found = _as_permutation(best, grid, freedom)
     seen = found.apply(images)
     assert isinstance(seen, np.ndarray)  # arrays in, arrays out
-    state = likeliest_state(seen, public, global_states(grid, freedom))
-    plain = state.apply(seen)
-    whole = state @ found
-    assert isinstance(plain, np.ndarray)
-    assert isinstance(whole, BlockPermutation)
+    state = model.likeliest(seen)
+    whole = state_permutation(grid, state) @ found
+    assert isinstance(whole, BlockPermutation)  # products of table forms are table forms
     count = 2 * grid.blocks - grid.rows - grid.cols
-    return Solution(whole, plain, best.cost / max(1, count), made)
+    return Solution(whole, in_state(seen, state), best.cost / max(1, count), made)
+
+
+def state_model(public: NDArray[np.uint8] | None, grid: BlockGrid, freedom: Freedom, budget: Budget) -> StateModel:
+    """What chooses among the states that a whole image may be in where its blocks have a freedom.
+
+    Args:
+        public: plain images of the same kind; None where there are none.
+        grid: block geometry.
+        freedom: the states that blocks may be in.
+        budget: for the draw of public images.
+    """
+    among = global_states(
+        grid.shape, oriented=freedom.orientations > 1, negated=freedom.signs > 1, colored=freedom.colors > 1
+    )
+    return StateModel(public, among, budget)
 
 
 def _as_permutation(found: Assembly, grid: BlockGrid, freedom: Freedom) -> BlockPermutation:

@@ -17,11 +17,12 @@ from blindsight.audit.attack import Attack, Budget, Reconstruction, register_att
 from blindsight.audit.attacks._arrange import arrange_alone, high_halves
 from blindsight.audit.attacks._borders import Borders
 from blindsight.audit.attacks._layout import Layout, layout_of
+from blindsight.audit.attacks._likeliest_state import StateModel
 from blindsight.audit.attacks._low_halves import HIGH, LowHalves
 from blindsight.audit.attacks._matching import Matrix, Order, Term, cost, polish, relax
 from blindsight.audit.attacks._moments import RELATIONS, PublicMoments, centred, public_moments
-from blindsight.audit.attacks._state import State, StateModel, state_permutation, states
 from blindsight.audit.attacks._turned_placing import pair_costs, place_turned
+from blindsight.audit.global_states import State, global_states, state_permutation
 from blindsight.audit.threat import Observation, ProtectedSet
 
 __all__ = ["BlockStatistics"]
@@ -210,7 +211,7 @@ class _Solver:
         return Reconstruction(out, decrypting.inverse(), symmetric=True, facts={"low_halves_known": float(trusted)})
 
     def _state(self, images: NDArray[np.uint8], public: NDArray[np.uint8]) -> State:
-        among = states(public.shape, oriented=self._layout.moves, negated=self._layout.negates)
+        among = global_states(public.shape, oriented=self._layout.moves, negated=self._layout.negates)
         return StateModel(public, among, self._budget).likeliest(images)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from blindsight.algebra import BlockGrid
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._freedom import Freedom, block_freedom
-from blindsight.audit.attacks._solver import solve
+from blindsight.audit.attacks._solver import solve, state_model
 from blindsight.audit.threat import Observation, ProtectedSet
 from blindsight.errors import ParameterError
 from blindsight.profile import Scalar
@@ -44,7 +44,8 @@ class DatasetJigsaw(Attack):
         most = max(1, MOST_SAMPLES // images[0].size)
         if len(images) > most:
             chosen = images[budget.rng(1).choice(len(images), most, replace=False)]
-        found = solve(chosen, grid, freedom, budget, 2, public=observation.public)
+        model = state_model(observation.public, grid, freedom, budget)
+        found = solve(chosen, grid, freedom, budget, 2, model=model)
         plain = found.images if chosen is images else found.decrypts.apply(images)
         assert isinstance(plain, np.ndarray)  # arrays in, arrays out
         facts: dict[str, Scalar] = {

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
-from blindsight.audit.attacks._solver import solve
+from blindsight.audit.attacks._solver import solve, state_model
 from blindsight.audit.attacks.dataset_jigsaw import puzzle_of, why_no_jigsaw
 from blindsight.audit.threat import Observation
 from blindsight.profile import Scalar
@@ -32,6 +32,7 @@ class Jigsaw(Attack):
         The state of the whole image is chosen for each image on its own; the key is given where there is one image.
         """
         grid, freedom = puzzle_of(observation)
+        model = state_model(observation.public, grid, freedom, budget)
         images = observation.images.copy()
         count, costs, key = len(images), [], None
         for number in range(count):
@@ -43,7 +44,7 @@ class Jigsaw(Attack):
                 freedom,
                 budget,
                 number,
-                public=observation.public,
+                model=model,
                 told=(number / count, (number + 1) / count),
             )
             images[number] = found.images[0]

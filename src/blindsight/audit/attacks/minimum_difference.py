@@ -15,7 +15,8 @@ from blindsight.algebra import BlockGrid, SignedPermutation, TilePermutation
 from blindsight.algebra.states import COLOR_ORDERS
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._layout import layout_of
-from blindsight.audit.attacks._state import StateModel, in_state, states
+from blindsight.audit.attacks._likeliest_state import StateModel
+from blindsight.audit.global_states import global_states, in_state
 from blindsight.audit.threat import Observation, ProtectedSet
 
 __all__ = ["MinimumDifference", "PooledMinimumDifference"]
@@ -183,7 +184,7 @@ def _grown(seen: Halves, budget: Budget) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def _state_model(observation: Observation, budget: Budget) -> StateModel:
-    return StateModel(observation.public, states(observation.images.shape, oriented=False), budget)
+    return StateModel(observation.public, global_states(observation.images.shape, oriented=False), budget)
 
 
 def _with_state(

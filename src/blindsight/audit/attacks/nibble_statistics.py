@@ -15,9 +15,10 @@ from blindsight.algebra.permutation import split_nibbles
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._arrange import arrange, high_halves, recolored
 from blindsight.audit.attacks._layout import Layout, groups, layout_of
+from blindsight.audit.attacks._likeliest_state import StateModel
 from blindsight.audit.attacks._low_halves import HIGH, LowHalves
 from blindsight.audit.attacks._moments import PublicMoments, public_moments
-from blindsight.audit.attacks._state import StateModel, states
+from blindsight.audit.global_states import global_states
 from blindsight.audit.threat import Observation, ProtectedSet
 from blindsight.profile import Scalar
 
@@ -52,7 +53,7 @@ class NibbleStatistics(Attack):
         budget.tell(0.0, "learning from public images")
         learned = public_moments(public, layout.grid.block, budget.rng(1), high=True)
         low = LowHalves(public, layout.grid)
-        model = StateModel(_middle(public), states(public.shape, oriented=False), budget)
+        model = StateModel(_middle(public), global_states(public.shape, oriented=False), budget)
         out = np.empty_like(observation.images)
         parts = groups(observation)
         key, trusted = None, 0

@@ -15,9 +15,10 @@ from blindsight.audit.attack import Attack, Budget, Reconstruction, register_att
 from blindsight.audit.attacks._arrange import arrange, arrange_alone, leading_signs
 from blindsight.audit.attacks._borders import Borders, place
 from blindsight.audit.attacks._layout import Layout, groups, layout_of
+from blindsight.audit.attacks._likeliest_state import StateModel
 from blindsight.audit.attacks._matching import Matrix, Order, cost, polish
 from blindsight.audit.attacks._moments import PublicMoments, centred, moments, public_moments
-from blindsight.audit.attacks._state import StateModel, state_permutation, states
+from blindsight.audit.global_states import global_states, state_permutation
 from blindsight.audit.threat import Observation, ProtectedSet
 
 __all__ = ["PixelStatistics"]
@@ -71,7 +72,7 @@ class _Solver:
         self._learned: PublicMoments = public_moments(public, layout.grid.block, budget.rng(1))
         self._borders = Borders(public, layout.grid.block, budget.rng(2)) if layout.moves else None
         # Without moves and shuffles only the sign is open.
-        self._states = states(public.shape, oriented=layout.moves, colored=layout.shuffles != "none")
+        self._states = global_states(public.shape, oriented=layout.moves, colored=layout.shuffles != "none")
         self._model = StateModel(public, self._states, budget)
 
     def solve(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], TilePermutation]:
