@@ -68,3 +68,10 @@ def test_a_budget_counts_time_and_draws_the_same_again() -> None:
     assert Budget(seed=3).rng(1).integers(1 << 30) != Budget(seed=3).rng(2).integers(1 << 30)
     with pytest.raises(ParameterError, match="more than 0"):
         Budget(0)
+
+
+def test_titles_read_alike_in_a_list_and_in_a_sentence() -> None:
+    for attack in list_attacks():
+        assert attack.title[0].islower(), attack.title
+        assert not set(attack.title) & set(":;.!?"), attack.title
+        assert len(attack.title) <= 70, attack.title

@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from blindsight.algebra import BlockGrid, TilePermutation
 from blindsight.algebra.permutation import split_nibbles
 from blindsight.algebra.states import COLOR_ORDERS, orient
-from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attack import Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._arrange import arrange_alone, high_halves
 from blindsight.audit.attacks._borders import Borders
-from blindsight.audit.attacks._layout import Layout, layout_of
+from blindsight.audit.attacks._layout import Layout
 from blindsight.audit.attacks._likeliest_state import StateModel
 from blindsight.audit.attacks._low_halves import HIGH, LowHalves
 from blindsight.audit.attacks._matching import Matrix, Order, Term, cost, polish, relax
 from blindsight.audit.attacks._moments import RELATIONS, PublicMoments, centred, public_moments
+from blindsight.audit.attacks._statistics import StatisticsAttack
 from blindsight.audit.attacks._turned_placing import pair_costs, place_turned
 from blindsight.audit.global_states import State, global_states, state_permutation
-from blindsight.audit.threat import Observation, ProtectedSet
+from blindsight.audit.threat import Observation
 
 __all__ = ["BlockStatistics"]
 
@@ -35,32 +36,25 @@ Values = NDArray[np.float32]
 
 
 @register_attack
-class BlockStatistics(Attack):
+class BlockStatistics(StatisticsAttack):
     """For schemes that arrange the samples or 4-bit halves of every block in its own way: ELE, BPS."""
 
     name: ClassVar[str] = "block-statistics"
-    title: ClassVar[str] = "second moments of every block, matched to public ones, then a puzzle of turned blocks"
-    reference: ClassVar[str] = (
-        "ours; after Le Roux, Bengio et al., 'Learning the 2-D topology of images', NIPS 2007, with graph matching "
-        "by Vogelstein et al., PLOS ONE 10(4), 2015"
-    )
-    observes: ClassVar[type[Observation]] = ProtectedSet
-    needs_public: ClassVar[bool] = True
+    title: ClassVar[str] = "statistics of each block, then a puzzle of turned blocks"
+    misfit: ClassVar[str] = "the scheme does not arrange the samples of each block in its own way"
+
+    def fits(self, layout: Layout) -> bool:
+        return not layout.shared and layout.shuffles == "all"
 
     def why_not(self, observation: Observation) -> str | None:
-        layout = layout_of(observation)
-        if layout is None or layout.shared or layout.shuffles != "all":
-            return "the scheme does not arrange the samples of each block in its own way"
-        if layout.grid.rows < 2 or layout.grid.cols < 2:
-            return "needs at least two rows and two columns of blocks"
-        if observation.profile.key_scope != "dataset" or len(observation.images) < 2:
+        lacking = super().why_not(observation)
+        if lacking is None and (observation.profile.key_scope != "dataset" or len(observation.images) < 2):
             return "each block needs several images under one key"
-        return super().why_not(observation)
+        return lacking
 
-    def run(self, observation: Observation, budget: Budget) -> Reconstruction:
-        layout, public = layout_of(observation), observation.public
-        assert layout is not None  # why_not refuses the rest
-        assert public is not None
+    def solve(self, observation: Observation, layout: Layout, budget: Budget) -> Reconstruction:
+        public = observation.public
+        assert public is not None  # why_not refuses the rest
         return _Solver(observation.images, layout, public, budget).solve()
 
 
@@ -76,7 +70,6 @@ class _Solver:
         self._images, self._layout, self._grid, self._budget = images, layout, layout.grid, budget
         self._high = layout.sample == "nibble"
         self._public = public
-        budget.tell(0.0, "learning from public images")
         self._learned: PublicMoments = public_moments(public, self._grid.block, budget.rng(1), high=self._high)
         self._borders = Borders(public, self._grid.block, budget.rng(2), high=self._high)
         some = np.sort(budget.rng(3).permutation(len(images))[:POOLED])

@@ -34,7 +34,7 @@ class CandidateConfirmation(Attack):
     """
 
     name: ClassVar[str] = "candidate-confirmation"
-    title: ClassVar[str] = "recognises candidate originals by what no key changes"
+    title: ClassVar[str] = "recognition of candidate originals by what no key changes"
     reference: ClassVar[str] = (
         "orbit invariants of signed permutations; sliced Wasserstein distance of Rabin et al., 2011"
     )

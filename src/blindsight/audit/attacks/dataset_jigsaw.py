@@ -25,7 +25,7 @@ class DatasetJigsaw(Attack):
     """Recovers the key of a block cipher from protected images alone, where they share it."""
 
     name: ClassVar[str] = "dataset-jigsaw"
-    title: ClassVar[str] = "Jigsaw over the whole set"
+    title: ClassVar[str] = "jigsaw puzzle of the whole set"
     reference: ClassVar[str] = (
         "Chuman, Kurihara & Kiya, IEICE Trans. E101-D(1), 2018 (extended jigsaw puzzle solver), with the statistics of "
         "the joins pooled over all images under one key, whitened by joins inside blocks, and a genetic search"

@@ -23,7 +23,7 @@ class FeatureReconstruction(Attack):
     """v where v is at most 127, else 255 - v: the leading bit of every byte becomes 0."""
 
     name: ClassVar[str] = "feature-reconstruction"
-    title: ClassVar[str] = "feature reconstruction: fold each value"
+    title: ClassVar[str] = "feature reconstruction by folding each value"
     reference: ClassVar[str] = f"{_PAPER}: the basic ciphertext-only attack of their published code; unchanged"
     observes: ClassVar[type[Observation]] = Observation
 
@@ -41,7 +41,7 @@ class FeatureReconstructionHalf(Attack):
     """
 
     name: ClassVar[str] = "feature-reconstruction-half"
-    title: ClassVar[str] = "feature reconstruction: fold each 4-bit half"
+    title: ClassVar[str] = "feature reconstruction by folding each 4-bit half"
     reference: ClassVar[str] = f"{_PAPER}: the fold on the leading bit, of the scheme's own samples: 4-bit halves"
     observes: ClassVar[type[Observation]] = Observation
 

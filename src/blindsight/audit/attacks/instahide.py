@@ -28,7 +28,7 @@ class InstaHide(Attack):
     """
 
     name: ClassVar[str] = "instahide"
-    title: ClassVar[str] = "solves for the originals that blends are made of"
+    title: ClassVar[str] = "originals solved for from their blends"
     reference: ClassVar[str] = (
         "after Carlini et al., arXiv 2011.05315; independent components (Hyvärinen & Oja, 2000) in place of a "
         "similarity network and cliques, alternating projections in place of gradient descent"

@@ -16,7 +16,7 @@ class Jigsaw(Attack):
     """Puts each image together on its own: the attack that keys per image do not stop."""
 
     name: ClassVar[str] = "jigsaw"
-    title: ClassVar[str] = "Jigsaw of single images"
+    title: ClassVar[str] = "jigsaw puzzle of each image alone"
     reference: ClassVar[str] = (
         "Chuman, Kurihara & Kiya, IEICE Trans. E101-D(1), 2018 (extended jigsaw puzzle solver); Gallagher, CVPR 2012 "
         "(Mahalanobis gradient), here learned from joins inside the blocks; genetic search as in Sholomon et al., 2013"

@@ -37,7 +37,7 @@ class LabelClusters(Attack):
     """
 
     name: ClassVar[str] = "label-clusters"
-    title: ClassVar[str] = "takes mixed images of a class apart and puts originals together"
+    title: ClassVar[str] = "mixed images of a class sorted back into originals"
     reference: ClassVar[str] = (
         "ours, on Xiang et al., arXiv 2105.08876; belief propagation after Kschischang, Frey & Loeliger, 2001"
     )

@@ -41,7 +41,7 @@ class ModelInversion(Attack):
     """
 
     name: ClassVar[str] = "model-inversion"
-    title: ClassVar[str] = "Images of classes from the model"
+    title: ClassVar[str] = "images of classes from the model"
     reference: ClassVar[str] = (
         "Fredrikson, Jha & Ristenpart, CCS 2015 (MIFace), by the Adversarial Robustness Toolbox; here on "
         "log-probabilities, whose gradient does not vanish where the model is sure of another class, with a step "

@@ -12,45 +12,34 @@ from numpy.typing import NDArray
 
 from blindsight.algebra import TilePermutation
 from blindsight.algebra.permutation import split_nibbles
-from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attack import Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._arrange import arrange, high_halves, recolored
-from blindsight.audit.attacks._layout import Layout, groups, layout_of
+from blindsight.audit.attacks._layout import Layout, groups
 from blindsight.audit.attacks._likeliest_state import StateModel
 from blindsight.audit.attacks._low_halves import HIGH, LowHalves
 from blindsight.audit.attacks._moments import PublicMoments, public_moments
+from blindsight.audit.attacks._statistics import StatisticsAttack
 from blindsight.audit.global_states import global_states
-from blindsight.audit.threat import Observation, ProtectedSet
+from blindsight.audit.threat import Observation
 from blindsight.profile import Scalar
 
 __all__ = ["NibbleStatistics"]
 
 
 @register_attack
-class NibbleStatistics(Attack):
+class NibbleStatistics(StatisticsAttack):
     """For schemes that treat the 4-bit halves of all blocks alike and leave blocks in place: LE."""
 
     name: ClassVar[str] = "nibble-statistics"
-    title: ClassVar[str] = "second moments of 4-bit halves, matched to public ones"
-    reference: ClassVar[str] = (
-        "ours; graph matching by Vogelstein et al., PLOS ONE 10(4), 2015, of Gaussian likelihoods, after the idea of "
-        "Le Roux, Bengio et al., 'Learning the 2-D topology of images', NIPS 2007"
-    )
-    observes: ClassVar[type[Observation]] = ProtectedSet
-    needs_public: ClassVar[bool] = True
+    title: ClassVar[str] = "statistics of 4-bit halves, matched to public images"
+    misfit: ClassVar[str] = "the scheme does not shuffle 4-bit halves alike in all blocks that stay in place"
 
-    def why_not(self, observation: Observation) -> str | None:
-        layout = layout_of(observation)
-        if layout is None or layout.sample != "nibble" or layout.moves or not layout.shared:
-            return "the scheme does not shuffle 4-bit halves alike in all blocks that stay in place"
-        if layout.grid.rows < 2 or layout.grid.cols < 2:
-            return "needs at least two rows and two columns of blocks"
-        return super().why_not(observation)
+    def fits(self, layout: Layout) -> bool:
+        return layout.sample == "nibble" and not layout.moves and layout.shared
 
-    def run(self, observation: Observation, budget: Budget) -> Reconstruction:
-        layout, public = layout_of(observation), observation.public
-        assert layout is not None  # why_not refuses the rest
-        assert public is not None
-        budget.tell(0.0, "learning from public images")
+    def solve(self, observation: Observation, layout: Layout, budget: Budget) -> Reconstruction:
+        public = observation.public
+        assert public is not None  # why_not refuses the rest
         learned = public_moments(public, layout.grid.block, budget.rng(1), high=True)
         low = LowHalves(public, layout.grid)
         model = StateModel(_middle(public), global_states(public.shape, oriented=False), budget)

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.algebra import BlockGrid, TilePermutation
-from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
+from blindsight.audit.attack import Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._arrange import arrange, arrange_alone, leading_signs
 from blindsight.audit.attacks._borders import Borders, place
-from blindsight.audit.attacks._layout import Layout, groups, layout_of
+from blindsight.audit.attacks._layout import Layout, groups
 from blindsight.audit.attacks._likeliest_state import StateModel
 from blindsight.audit.attacks._matching import Matrix, Order, cost, polish
 from blindsight.audit.attacks._moments import PublicMoments, centred, moments, public_moments
+from blindsight.audit.attacks._statistics import StatisticsAttack
 from blindsight.audit.global_states import global_states, state_permutation
-from blindsight.audit.threat import Observation, ProtectedSet
+from blindsight.audit.threat import Observation
 
 __all__ = ["PixelStatistics"]
 
@@ -29,31 +30,19 @@ _ROUNDS = 3
 
 
 @register_attack
-class PixelStatistics(Attack):
+class PixelStatistics(StatisticsAttack):
     """For schemes that treat the bytes of all blocks alike, wherever the blocks go: SHF, RRP, NP."""
 
     name: ClassVar[str] = "pixel-statistics"
-    title: ClassVar[str] = "second moments of samples, matched to public ones, then a puzzle of blocks"
-    reference: ClassVar[str] = (
-        "ours; after Le Roux, Bengio et al., 'Learning the 2-D topology of images', NIPS 2007, with graph matching "
-        "by Vogelstein et al., PLOS ONE 10(4), 2015"
-    )
-    observes: ClassVar[type[Observation]] = ProtectedSet
-    needs_public: ClassVar[bool] = True
+    title: ClassVar[str] = "statistics of pixels, then a puzzle of blocks"
+    misfit: ClassVar[str] = "the scheme does not treat the bytes of all blocks alike"
 
-    def why_not(self, observation: Observation) -> str | None:
-        layout = layout_of(observation)
-        if layout is None or layout.sample != "byte" or not layout.shared:
-            return "the scheme does not treat the bytes of all blocks alike"
-        if layout.grid.rows < 2 or layout.grid.cols < 2:
-            return "needs at least two rows and two columns of blocks"
-        return super().why_not(observation)
+    def fits(self, layout: Layout) -> bool:
+        return layout.sample == "byte" and layout.shared
 
-    def run(self, observation: Observation, budget: Budget) -> Reconstruction:
-        layout, public = layout_of(observation), observation.public
-        assert layout is not None  # why_not refuses the rest
-        assert public is not None
-        budget.tell(0.0, "learning from public images")
+    def solve(self, observation: Observation, layout: Layout, budget: Budget) -> Reconstruction:
+        public = observation.public
+        assert public is not None  # why_not refuses the rest
         solver = _Solver(layout, public, budget)
         out = np.empty_like(observation.images)
         parts = groups(observation)

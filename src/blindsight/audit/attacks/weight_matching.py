@@ -25,7 +25,7 @@ class WeightMatching(Attack):
     """
 
     name: ClassVar[str] = "weight-matching"
-    title: ClassVar[str] = "reads the key off an encrypted model beside its public checkpoint"
+    title: ClassVar[str] = "the key from an encrypted model and its public checkpoint"
     reference: ClassVar[str] = "linear assignment, Kuhn 1955; on models encrypted as in Kiya et al., arXiv 2207.05366"
     observes: ClassVar[type[Observation]] = SharedModel
 
