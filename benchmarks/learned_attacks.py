@@ -1,13 +1,14 @@
 """What an attack that learns makes of protected images, beside chance and beside a case that it must solve.
 
-    python benchmarks/learned_attacks.py --attack inverse-network --scheme le --data CIFAR10.npz --images 1000 \\
-        --public 45000 --steps 19500 --out inverse-network-le.json
+    python benchmarks/learned_attacks.py --attack inverse-network --scheme le ele pe etc --data CIFAR10.npz \\
+        --images 1000 --public 45000 --steps 19500 --out inverse-network.json
     python benchmarks/learned_attacks.py --attack inverse-network-pairs --scheme etc --pairs 1000 --steps 400
     python benchmarks/learned_attacks.py --attack sia-gan --scheme ele --data CIFAR10.npz --seconds 3600
 
-Two cases in one run, with the same images, seed, steps and time: the scheme, and the same images under a scheme that
-changes nothing, of which the attack is told. An attack that does not solve the second says nothing by failing at the
-first. Chance: another original of the set, the mean of the public images, and each original's own mean colour.
+All cases of a run have the same images, seed, steps and time: one for each scheme, and before them, once, the same
+images under a scheme that changes nothing, of which the attack is told. An attack that does not solve that one says
+nothing by failing at the others. Chance: another original of the set, the mean of the public images, and each
+original's own mean colour. The file is written anew after every case.
 
 Data: an .npz with x uint8 (N, H, W, 3), y int64 (N,) and split ("train" or "test"), as `benchmarks/prepare.py cifar10`
 writes it: test images are protected, training images are public or known pairs. Without --data: crops of scikit-learn's
@@ -17,6 +18,7 @@ two photographs, one protected, the other public, with no labels.
 import argparse
 import json
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,12 @@ Pixels = NDArray[np.uint8]
 #: So small a share of the blocks is none: what moves nothing, as a scheme that a profile can name.
 KEYLESS = ("rrp", {"blocks": 1e-6, "samples": 0.0})
 SOLVED = 0.6
+#: Sizes of networks that attacks may be given, and what of.
+SIZES = {
+    "width": "of the network, or the generator",
+    "depth": "its transformer layers",
+    "judge_width": "channels of the discriminator's first layer",
+}
 
 
 @dataclass(frozen=True)
@@ -101,8 +109,9 @@ def attacked(attack: Attack, data: Data, scheme: str, parameters: dict[str, Any]
     scenario = make_scenario(
         plain, scheme, asked.block, threat, seed=asked.seed, parameters=parameters, key_scope=asked.scope, **more
     )
-    budget = Budget(asked.seconds, asked.seed, tell)
+    budget, began = Budget(asked.seconds, asked.seed, tell), time.process_time()
     found = attack.run(scenario.observation, budget)
+    spent = time.process_time() - began
     return {
         "scheme": scheme,
         "key_scope": asked.scope,
@@ -110,6 +119,7 @@ def attacked(attack: Attack, data: Data, scheme: str, parameters: dict[str, Any]
         "protected_ssim": scores(scenario.observation.images, scenario.truth.images),
         "facts": found.facts,
         "seconds": round(budget.spent(), 1),
+        "processor_seconds": round(spent, 1),
     }
 
 
@@ -121,7 +131,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     learned = [attack.name for attack in list_attacks() if attack.learns]
     parser.add_argument("--attack", choices=learned, required=True)
-    parser.add_argument("--scheme", default="etc", help="a registered cipher")
+    parser.add_argument("--scheme", nargs="+", default=["etc"], help="registered ciphers")
     parser.add_argument("--scope", default="dataset", help="dataset, image or pool:K")
     parser.add_argument("--data", type=Path, help="an .npz; crops of bundled photographs without it")
     parser.add_argument("--size", type=int, default=32, help="side of the images")
@@ -134,7 +144,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rate", type=float, help="Adam's learning rate, the generator's where there are two; likewise"
     )
-    parser.add_argument("--seconds", type=float, help="for each of the two cases")
+    for name, of in SIZES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"{of}; likewise")
+    parser.add_argument("--seconds", type=float, help="for each case")
     parser.add_argument("--seed", type=int, default=0, help="of the key, the images and the attack")
     parser.add_argument("--out", type=Path, help="where the figures go as JSON")
     return parser.parse_args()
@@ -143,28 +155,39 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     kind: Any = type(get_attack(asked.attack))
-    given = {name: getattr(asked, name) for name in ("steps", "batch", "rate") if getattr(asked, name) is not None}
-    attack: Attack = kind(**given)
+    names = ("steps", "batch", "rate", *SIZES)
+    attack: Attack = kind(**{name: getattr(asked, name) for name in names if getattr(asked, name) is not None})
     rng = np.random.default_rng(asked.seed)
     others = asked.pairs if attack.observes.name == "known-pairs" else asked.public
     choose = crops if asked.data is None else lambda *of: arrays(asked.data, *of)
     data = choose(asked.images, others, asked.size, rng)
     levels = chance(data.plain, data.others)
-    asked_for = {"keyless": KEYLESS, "scheme": (asked.scheme, {})}
-    cases = {name: attacked(attack, data, *case, asked) for name, case in asked_for.items()}
-    solved = cases["keyless"]["ssim"]["mean"] >= SOLVED
-    rows = {f"{asked.attack} on {asked.scheme}": cases["scheme"]["ssim"], "the same, keyless": cases["keyless"]["ssim"]}
-    rows |= {"as protected": cases["scheme"]["protected_ssim"]} | levels
+    settings = {name: value for name, value in vars(asked).items() if name not in ("data", "out", "scheme")}
+    settings |= vars(attack) | {"data": None if asked.data is None else asked.data.name}
+    report: dict[str, Any] = {"settings": settings, "chance": levels, "schemes": {}}
+    for scheme, parameters in [KEYLESS, *((scheme, {}) for scheme in asked.scheme)]:
+        case = attacked(attack, data, scheme, parameters, asked)
+        if parameters:
+            report |= {"keyless": case, "keyless_solved": case["ssim"]["mean"] >= SOLVED}
+        else:
+            report["schemes"][scheme] = case
+        if asked.out is not None:
+            asked.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    show(report)
+
+
+def show(report: dict[str, Any]) -> None:
+    """Prints the report as a Markdown table and a verdict."""
+    rows = {"keyless": report["keyless"]["ssim"]}
+    for scheme, case in report["schemes"].items():
+        rows |= {scheme: case["ssim"], f"{scheme}, as protected": case["protected_ssim"]}
     print("| SSIM of | mean | 95 % interval | median of its size |\n| --- | --- | --- | --- |")
-    for name, row in rows.items():
+    for name, row in (rows | report["chance"]).items():
         print(f"| {name} | {row['mean']:.3f} | {row['low']:.3f} to {row['high']:.3f} | {row['median_size']:.3f} |")
-    print(f"\nfacts: {cases['scheme']['facts']}, {cases['scheme']['seconds']} s")
-    print("The keyless case is solved." if solved else "The keyless case is NOT solved: this run is no evidence.")
-    if asked.out is not None:
-        settings = {name: value for name, value in vars(asked).items() if name not in ("data", "out")}
-        settings |= vars(attack) | {"data": None if asked.data is None else asked.data.name}
-        report = {"settings": settings, **cases, "chance": levels, "keyless_solved": solved}
-        asked.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    for scheme, case in {"keyless": report["keyless"], **report["schemes"]}.items():
+        print(f"\n{scheme}: {case['facts']}, {case['seconds']} s, of processor {case['processor_seconds']} s")
+    verdict = "solved" if report["keyless_solved"] else "NOT solved: this run is no evidence"
+    print(f"\nThe keyless case is {verdict}.")
 
 
 if __name__ == "__main__":

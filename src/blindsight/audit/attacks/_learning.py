@@ -3,6 +3,7 @@
 Importing this brings torch; attacks import it when they run.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +18,23 @@ from blindsight.algebra.permutation import Sample, split_nibbles
 from blindsight.audit.attack import Budget
 from blindsight.profile import Profile
 
-__all__ = ["device", "grid_of", "learn", "reconstruct", "seeded", "share_left", "to_features", "to_labels", "to_tensor"]
+__all__ = [
+    "MovingAverage",
+    "device",
+    "grid_of",
+    "learn",
+    "reconstruct",
+    "seeded",
+    "share_left",
+    "to_features",
+    "to_labels",
+    "to_tensor",
+]
 
 Pixels = NDArray[np.uint8]
 _BATCH = 128
 _WARM_UP = 0.05
+_DECAY = 0.99
 
 
 def device() -> torch.device:
@@ -116,6 +129,32 @@ def learn(
         if done % max(1, steps // 100) == 0:
             budget.tell(1 - left, f"{what}, step {done} of {steps}")
     return steps
+
+
+class MovingAverage:
+    """A network whose weights are averages of another's over its last steps: what adversaries do to each other step by
+    step cancels.
+
+    Args:
+        of: the network that learns. The average begins as it is now.
+
+    Attributes:
+        network: the average.
+    """
+
+    def __init__(self, of: nn.Module) -> None:
+        self.network = copy.deepcopy(of).requires_grad_(False)
+        self._of, self._steps = of, 0
+
+    @torch.no_grad()
+    def take(self) -> None:
+        """Takes in the weights as they are after a step; the first ones are soon forgotten."""
+        keep = min(_DECAY, (1 + self._steps) / (10 + self._steps))
+        self._steps += 1
+        for mean, now in zip(self.network.parameters(), self._of.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+        for mean, now in zip(self.network.buffers(), self._of.buffers(), strict=True):
+            mean.copy_(now)
 
 
 @torch.no_grad()

@@ -20,6 +20,8 @@ __all__ = ["BlockTransformer", "Discriminator", "PlainClassifier", "PositionGene
 _SINKHORN_ROUNDS = 5
 #: How much the layers add to a linear map that would do alone: less is a calmer start.
 _SHARE = 0.1
+#: How large that map's weights are at the beginning.
+_BEGINNING = 0.05
 
 
 class BlockTransformer(nn.Module):
@@ -34,8 +36,8 @@ class BlockTransformer(nn.Module):
         features: channels of the input.
         width: of a token, a multiple of :data:`HEAD`.
         depth: transformer layers.
-        mean: (C, H, W), what the output is relative to: the untrained network gives about this back. None for the
-            input itself, through a linear map that learns with the rest: the untrained network gives exactly this back.
+        mean: (C, H, W), what the output is relative to: the untrained network gives about this back. None for a linear
+            map of the input, which learns with the rest: the untrained network gives about mid-grey.
     """
 
     mean: Tensor | None
@@ -85,18 +87,22 @@ class _ByPosition(nn.Module):
 
 
 class _Straight(nn.Module):
-    """A linear map of the image that begins as giving it back: over positions, then of each position's own block.
+    """A linear map of the image: over positions, then of each block, by weights that positions share and weights of
+    each position's own.
 
     A fixed signed permutation of blocks, pixels or halves of bytes is such a map, so all that is to be learned is in
-    its reach.
+    its reach. Shared weights begin random and small, own ones at 0: the untrained map gives about mid-grey, and
+    nothing of what it sees. Large ones would settle at the start what the training must find, whether the result is a
+    negative.
     """
 
     def __init__(self, grid: BlockGrid, features: int, moves: bool = True) -> None:
         super().__init__()
-        # Features are channels, or low and high halves of each: in -1 to 1 a byte is 1/17 of one, 16/17 of the other.
-        weights = torch.tensor([1.0]) if features == grid.channels else torch.tensor([1 / 17, 16 / 17])
-        same = torch.kron(torch.kron(torch.eye(grid.channels), weights[:, None]), torch.eye(grid.block**2))
-        self.blocks = nn.Parameter(same.repeat(grid.blocks, 1, 1))
+        entering = features * grid.block**2
+        self.shared = nn.Linear(entering, grid.block_samples)
+        nn.init.orthogonal_(self.shared.weight, gain=_BEGINNING)
+        nn.init.zeros_(self.shared.bias)
+        self.own = nn.Parameter(torch.zeros(grid.blocks, entering, grid.block_samples))
         self.bias = nn.Parameter(torch.zeros(grid.blocks, grid.block_samples))
         self.order = nn.Parameter(torch.eye(grid.blocks)) if moves else None
 
@@ -104,7 +110,8 @@ class _Straight(nn.Module):
         """(N, positions, features * side * side) -> (N, positions, C * side * side)."""
         if self.order is not None:
             blocks = torch.einsum("pq,nqe->npe", self.order, blocks)
-        return torch.einsum("npe,pel->npl", blocks, self.blocks) + self.bias
+        made: Tensor = self.shared(blocks) + torch.einsum("npe,pel->npl", blocks, self.own) + self.bias
+        return made
 
 
 class _Layer(nn.Module):
@@ -129,9 +136,9 @@ class PositionGenerator(nn.Module):
     """The generator of SIA-GAN (Madono et al., IEEE Access 9, 2021): a convolution of each block position's own, as
     large as the block, then pixel shuffling, then residual blocks with spectral norm.
 
-    Around all of it goes a linear map of each position's own that begins as giving the input back, so that training
-    starts from the guess that nothing was done. For schemes that move blocks a soft permutation of positions, learned
-    through Sinkhorn's normalisation, stands before it all; the authors have a second program for that.
+    Around all of it goes a linear map, by weights that positions share and weights of each one's own, all near 0 at
+    the beginning. For schemes that move blocks a soft permutation of positions, learned through Sinkhorn's
+    normalisation, stands before it all; the authors have a second program for that.
 
     Args:
         grid: of the images.

@@ -20,12 +20,13 @@ class GanAttack(LearnedAttack):
     image with what it was.
 
     The discriminator sees plain public images and what the generator makes of the protected set. The loss is the
-    non-saturating one (Goodfellow et al., 2014), the optimiser Adam with beta1 0.5, at 2e-4 for the generator, as in
-    the paper. Its generator sees one block at a time; here every output block is made from the whole image, by the
-    network of ``inverse-network``, around a linear map that begins as giving the input back, and outputs are not
-    squashed. The discriminator is held by a penalty on its gradient (R1; Mescheder, Geiger & Nowozin, ICML 2018) in
-    place of a spectral norm, and learns four times as fast as the generator: at one rate for both, toy images that
-    needed no change were not left alone.
+    non-saturating one (Goodfellow et al., 2014), the optimiser Adam with beta1 0.5, as in the paper. Its generator sees
+    one block at a time; here every output block is made from the whole image, by the network of ``inverse-network``,
+    around a linear map, and outputs are not squashed. That map begins near 0, so that nothing of the input is in the
+    output before it has been learned. The discriminator is held by a penalty on its gradient (R1; Mescheder, Geiger &
+    Nowozin, ICML 2018) in place of a spectral norm. Learning rates fall as a cosine to 0, and the generator that is
+    applied is the average of the last hundred or so: with constant rates, images that needed no change were not left
+    alone.
 
     Nothing keeps a generator from making pretty pictures of something else: low figures say that this training did not
     find the way, not that there is none.
@@ -35,9 +36,9 @@ class GanAttack(LearnedAttack):
         batch: images a step.
         width: of the generator's tokens, a multiple of 32.
         depth: its transformer layers.
-        rate: Adam's learning rate for the generator.
+        rate: Adam's largest learning rate for the generator.
         judge_width: channels of the discriminator's first layer.
-        judge_rate: Adam's learning rate for the discriminator.
+        judge_rate: Adam's largest learning rate for the discriminator.
 
     Facts: ``steps`` that were taken, ``discriminator_loss`` and ``generator_loss`` of the last.
 
@@ -60,9 +61,9 @@ class GanAttack(LearnedAttack):
         batch: int = 64,
         width: int = 128,
         depth: int = 4,
-        rate: float = 2e-4,
+        rate: float = 2e-3,
         judge_width: int = 64,
-        judge_rate: float = 8e-4,
+        judge_rate: float = 1e-3,
     ) -> None:
         check_counts(steps=steps, batch=batch, depth=depth, judge_width=judge_width)
         check_width(width)
@@ -75,6 +76,7 @@ class GanAttack(LearnedAttack):
         from torch.optim import Adam
 
         from blindsight.audit.attacks._learning import (
+            MovingAverage,
             device,
             grid_of,
             learn,
@@ -94,6 +96,7 @@ class GanAttack(LearnedAttack):
             generator = BlockTransformer(grid, features, self.width, self.depth, mean=None)
             judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=False)
             generator, judge = generator.to(device()), judge.to(device())
+            average = MovingAverage(generator)
             of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.999))
             of_judge = Adam(judge.parameters(), self.judge_rate, betas=(0.5, 0.999))
             losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
@@ -112,7 +115,9 @@ class GanAttack(LearnedAttack):
                 of_generator.zero_grad()
                 fooled.backward()
                 of_generator.step()
+                average.take()
                 losses.update(discriminator_loss=float(judged.detach()), generator_loss=float(fooled.detach()))
 
-            taken = learn(self.steps, budget, step, "generator against discriminator")
-            return Reconstruction(reconstruct(generator, images, sample), facts={"steps": taken, **losses})
+            rates = (of_generator, of_judge)
+            taken = learn(self.steps, budget, step, "generator against discriminator", rates)
+            return Reconstruction(reconstruct(average.network, images, sample), facts={"steps": taken, **losses})

@@ -69,6 +69,7 @@ class SiaGan(LearnedAttack):
         from torch.optim import Adam
 
         from blindsight.audit.attacks._learning import (
+            MovingAverage,
             device,
             grid_of,
             learn,
@@ -90,7 +91,7 @@ class SiaGan(LearnedAttack):
             classifier = self._classifier(observation, rng, budget)
             generator = PositionGenerator(grid, features, scheme.moves_blocks, self.width).to(device())
             judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=True)
-            judge = judge.to(device())
+            judge, average = judge.to(device()), MovingAverage(generator)
             of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.9))
             of_judge = Adam(judge.parameters(), 4 * self.rate, betas=(0.0, 0.9))
             losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
@@ -109,10 +110,12 @@ class SiaGan(LearnedAttack):
                 of_generator.zero_grad()
                 loss.backward()
                 of_generator.step()
+                average.take()
                 losses.update(discriminator_loss=float(judged.detach()), generator_loss=float(loss.detach()))
 
-            taken = learn(self.steps, budget, step, "generator against discriminator")
-            found = reconstruct(generator, images, scheme.sample)
+            rates = (of_generator, of_judge)
+            taken = learn(self.steps, budget, step, "generator against discriminator", rates)
+            found = reconstruct(average.network, images, scheme.sample)
         return Reconstruction(found, facts={"steps": taken, "classifier": classifier is not None, **losses})
 
     def _classifier(self, observation: LabelledSet, rng: np.random.Generator, budget: Budget) -> "nn.Module | None":
