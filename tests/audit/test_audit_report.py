@@ -9,12 +9,10 @@ import pytest
 from PIL import Image
 
 from audit_helpers import Honest, Paired, Perfect, Raising, Turned, Useless
-from blindsight.audit import audit_page, comparison
+from blindsight.audit import audit_page
 from blindsight.audit.attack import Attack
-from blindsight.audit.comparison import Setting, compare_schemes
 from blindsight.audit.judging import Judging
 from blindsight.audit.opening import open_published, originals_of
-from blindsight.audit.plain_images import PlainImages, read_plain
 from blindsight.audit.report import Granted, audit_protected, chosen_attacks
 from blindsight.errors import (
     CorruptDataError,
@@ -235,44 +233,3 @@ def test_attacks_are_chosen_by_name_and_those_that_learn_are_asked_for(monkeypat
     assert [a.name for a in chosen_attacks(("test-learning",))] == ["test-learning"]
     with pytest.raises(UnknownNameError, match="did you mean test-useless"):
         chosen_attacks(("test-useles",))
-
-
-def test_schemes_are_compared_on_the_same_images(photos: Path, tmp_path: Path) -> None:
-    plain = read_plain(open_source(photos / "photos"), 8, 4, block=8)
-    assert plain.images.shape == (8, 16, 16, 3)
-    assert plain.public is not None
-    assert len(plain.public) == 4
-    setting = Setting(("etc", "pe"), 8)
-    found = compare_schemes(plain, setting, tmp_path / "c", attacks=[Useless(), Paired()])
-    assert found.threats == ("one-image", "protected-set", "known-pairs")
-    assert found.images == 6
-    assert [(cell.scheme, cell.result.images) for cell in found.cells] == [
-        (scheme, images) for scheme in ("etc", "pe") for images in (4, 6, 6)
-    ]
-    lines = found.to_table().splitlines()
-    assert len(lines) == 4
-    assert lines[2].startswith("| etc | no verdict: SSIM 0.")
-    stands_alone(found.page.read_text(encoding="utf-8"))
-    data = json.loads(found.numbers.read_text())
-    assert [cell["scheme"] for cell in data["cells"]] == ["etc"] * 3 + ["pe"] * 3
-    assert comparison.cell_text(found.cell("pe", "known-pairs")).startswith("no verdict: SSIM 0.")
-    only = compare_schemes(plain, setting, tmp_path / "c", threats=["labelled-set"], attacks=[Useless()])
-    assert only.threats == ("labelled-set",)
-
-
-def test_what_cannot_be_compared_is_said(photos: Path, tmp_path: Path) -> None:
-    plain = PlainImages("two", np.zeros((2, 16, 16, 3), np.uint8))
-    with pytest.raises(ParameterError, match="2 known pairs leave none of 2 images"):
-        compare_schemes(plain, Setting(("etc",), 8), tmp_path, attacks=[Useless()])
-    with pytest.raises(ParameterError, match="labelled-set cannot be tried: the data have no classes"):
-        compare_schemes(plain, Setting(("etc",), 8), tmp_path, threats=["labelled-set"], attacks=[])
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="not a folder"):
-        compare_schemes(plain, Setting(("etc",), 8, pairs=1), tmp_path / "file", attacks=[Useless()])
-    source = open_source(photos / "photos")
-    assert read_plain(source, 100, 100, block=4, size=(8, 12)).images.shape == (12, 8, 12, 3)
-    Image.new("RGB", (24, 16)).save(tmp_path / "wide.png")
-    Image.new("RGB", (16, 16)).save(tmp_path / "square.png")
-    (tmp_path / "file").unlink()
-    with pytest.raises(ParameterError, match="several sizes; give one for all with --size"):
-        read_plain(open_source(tmp_path), 2, 0, block=8)

@@ -5,6 +5,7 @@ The attacker who has one image is tried on several, each seen by itself: one pic
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from blindsight.audit.threat import (
     OneImage,
     Oracle,
     ProtectedSet,
+    SharedModel,
 )
 from blindsight.errors import ParameterError, UnknownNameError
 
@@ -30,6 +32,8 @@ Pixels = NDArray[np.uint8]
 ALWAYS = (OneImage.name, ProtectedSet.name)
 #: Images that the attacker with one image is tried on.
 TRIES = 4
+#: A scheme that a profile can name and that changes nothing: so small a share of the blocks is none.
+UNCHANGED: Mapping[str, Any] = {"scheme": "rrp", "parameters": {"blocks": 1e-6, "samples": 0.0}, "reductions": ()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +44,16 @@ class Case:
         threat: a name of :data:`~blindsight.audit.threat.THREATS`.
         observations: what is seen; several where each is attacked by itself.
         truths: as many, or none where nobody grants the truth.
-        others: originals of the same set that are not in the truths: candidates to be taken for one.
+        others: images that are no originals of those attacked: candidates to be taken for one.
+        counted: int64 (M,), places of the images that are scored and shown, where several are of one original; None
+            for all. Attacks see all.
     """
 
     threat: str
     observations: tuple[Observation, ...]
     truths: tuple[Truth, ...] = ()
     others: Pixels | None = None
+    counted: NDArray[np.int64] | None = None
 
     @property
     def title(self) -> str:
@@ -55,10 +62,12 @@ class Case:
 
     @property
     def seen(self) -> Observation:
-        """All that is to be reconstructed, in one."""
+        """All that is scored, in one."""
         first = self.observations[0]
         if len(self.observations) == 1:
-            return first
+            if self.counted is None:
+                return first
+            return ProtectedSet(profile=first.profile, images=first.images[self.counted], public=first.public)
         images = np.concatenate([each.images for each in self.observations])
         return ProtectedSet(profile=first.profile, images=images, public=first.public)
 
@@ -66,7 +75,7 @@ class Case:
     def truth(self) -> Truth | None:
         """What it is compared with; None where nobody grants it."""
         if len(self.truths) < 2:
-            return self.truths[0] if self.truths else None
+            return _part(self.truths[0], self.counted) if self.truths else None
         labels = [truth.labels for truth in self.truths if truth.labels is not None]
         known = np.concatenate(labels) if len(labels) == len(self.truths) else None
         return Truth(np.concatenate([truth.images for truth in self.truths]), None, known)
@@ -87,37 +96,45 @@ def one_by_one(seen: Observation, truth: Truth | None, tries: int = TRIES) -> Ca
     if truth is None:
         return Case(OneImage.name, observations)
     others = truth.images[len(each) :] if len(truth.images) > len(each) else None
-    return Case(OneImage.name, observations, tuple(_one_truth(truth, k) for k in each), others)
+    return Case(OneImage.name, observations, tuple(_part(truth, np.array([k])) for k in each), others)
 
 
-def _one_truth(truth: Truth, k: int) -> Truth:
-    """The truth on one image of several."""
-    return Truth(truth.images[k : k + 1], truth.key, None if truth.labels is None else truth.labels[k : k + 1])
+def _part(truth: Truth, places: NDArray[np.int64] | None) -> Truth:
+    """The truth on some of the images; on all where None."""
+    if places is None:
+        return truth
+    return Truth(truth.images[places], truth.key, None if truth.labels is None else truth.labels[places])
 
 
-def keyless(case: Case) -> Case:
+def keyless(case: Case, attack: Attack | None = None) -> Case:
     """The same case under a key that changes nothing: what an attack must solve for its failures to mean anything.
 
-    The profile stays, so the attack is told of the same scheme. The idea of flags that make an evaluation void is that
-    of AutoAttack (Croce and Hein, arXiv 2003.01690).
+    The profile stays, so the attack is told of the same scheme; but one that learns makes itself what it learns from by
+    the scheme that it is told of, under other keys, and is told of a scheme that changes nothing. The idea of flags
+    that make an evaluation void is that of AutoAttack (Croce and Hein, arXiv 2003.01690).
 
     Args:
         case: one with the truth.
+        attack: that it is for.
     """
+    told = dict(UNCHANGED) if attack is not None and attack.learns else {}
     pairs: Sequence[tuple[Observation, Truth]] = list(zip(case.observations, case.truths, strict=True))
     observations = []
     for seen, truth in pairs:
-        plain = replace(seen, images=truth.images)
+        profile = seen.profile.model_copy(update=told) if seen.profile.kind == "cipher" else seen.profile
+        plain = replace(seen, profile=profile, images=truth.images)
         if isinstance(plain, KnownPairs):
             plain = replace(plain, known_protected=plain.known_plain)
         elif isinstance(plain, ChosenPlaintext):
             plain = replace(plain, encrypt=Oracle(lambda image: image))
+        elif isinstance(plain, SharedModel) and plain.checkpoint is not None:
+            plain = replace(plain, model=plain.checkpoint)
         observations.append(plain)
     truths = [
         replace(truth, key=None if truth.key is None else SignedPermutation.identity(truth.key.shape))
         for _, truth in pairs
     ]
-    return Case(case.threat, tuple(observations), tuple(truths), case.others)
+    return Case(case.threat, tuple(observations), tuple(truths), case.others, case.counted)
 
 
 def choose_threats(wanted: Sequence[str], lacks: Mapping[str, str | None], attacks: Sequence[Attack]) -> list[str]:

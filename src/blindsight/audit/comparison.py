@@ -1,8 +1,8 @@
 """Schemes compared: each by the best of the attacks, for each threat model, on the same plain images."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,46 +10,22 @@ from typing import Any
 from blindsight import __version__
 from blindsight.audit._report_files import write_report
 from blindsight.audit.attack import Attack
-from blindsight.audit.cases import ALWAYS, Case, choose_threats, one_by_one
+from blindsight.audit.cases import ALWAYS, Case, choose_threats
+from blindsight.audit.comparison_cases import Setting, case_of, lacking, note_on
+from blindsight.audit.comparison_cell import Cell
 from blindsight.audit.comparison_page import render_comparison
 from blindsight.audit.judging import Judging, judge_cases
 from blindsight.audit.plain_images import PlainImages
-from blindsight.audit.results import LEVELS, ThreatResult
-from blindsight.audit.scenario import make_scenario
-from blindsight.audit.threat import THREATS, KnownPairs
+from blindsight.audit.results import ThreatResult
+from blindsight.audit.scheme_choice import SchemeChoice
+from blindsight.audit.threat import THREATS
 from blindsight.errors import OutputError, ParameterError
-from blindsight.profile import Codec
 
-__all__ = ["FORMAT", "Cell", "Comparison", "Setting", "cell_text", "compare_schemes"]
+__all__ = ["FORMAT", "Comparison", "Draw", "compare_schemes"]
 
-FORMAT = "blindsight-audit-comparison/1"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How the images are protected.
-
-    Attributes:
-        schemes: registered ciphers.
-        block: side of the blocks in pixels.
-        key_scope: ``dataset``, ``image`` or ``pool:K``.
-        codec: how they are published.
-        pairs: of the attacker with known pairs.
-    """
-
-    schemes: tuple[str, ...]
-    block: int
-    key_scope: str = "dataset"
-    codec: Codec = field(default_factory=Codec)
-    pairs: int = 2
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One scheme and one threat model."""
-
-    scheme: str
-    result: ThreatResult
+FORMAT = "blindsight-audit-comparison/2"
+#: (seed, images of a class that are needed, or 0) -> plain images, drawn anew.
+Draw = Callable[[int, int], PlainImages]
 
 
 @dataclass(frozen=True)
@@ -58,33 +34,39 @@ class Comparison:
 
     Attributes:
         data: name of the plain images.
-        images: of them, those attacked.
+        images: of them, those attacked in a trial; a way of mixing that needs more of each class takes fewer.
         public: plain images that attackers had.
+        decoys: plain images among which the candidates attacker has the originals.
         shape: (H, W, C).
         setting: how they were protected.
         threats: names, in order.
+        trials: how often, each with fresh keys and images.
         seconds: budget an attack and cell; None is no limit.
-        seed: of keys and attacks.
+        seed: of keys, images and attacks of the first trial; the next takes the next one.
         cells: a scheme after the other.
         page: ``compare.html``.
         numbers: ``compare.json``.
+        table: ``compare.md``.
     """
 
     data: str
     images: int
     public: int
+    decoys: int
     shape: tuple[int, int, int]
     setting: Setting
     threats: tuple[str, ...]
+    trials: int
     seconds: float | None
     seed: int
     cells: tuple[Cell, ...]
     page: Path
     numbers: Path
+    table: Path
 
-    def cell(self, scheme: str, threat: str) -> ThreatResult:
-        """The result of a scheme and a threat model."""
-        return next(cell.result for cell in self.cells if (cell.scheme, cell.result.threat) == (scheme, threat))
+    def cell(self, scheme: str, threat: str) -> Cell:
+        """The cell of a scheme and a threat model."""
+        return next(cell for cell in self.cells if (cell.scheme, cell.threat) == (scheme, threat))
 
     @property
     def versions(self) -> dict[str, str]:
@@ -100,14 +82,17 @@ class Comparison:
             "data": self.data,
             "images": self.images,
             "public": self.public,
+            "decoys": self.decoys,
             "shape": self.shape,
             "block": setting.block,
             "key_scope": setting.key_scope,
+            "reductions": setting.reductions,
             "codec": setting.codec.model_dump(mode="json"),
             "known_pairs": setting.pairs,
+            "trials": self.trials,
             "seconds": self.seconds,
             "seed": self.seed,
-            "cells": [{"scheme": cell.scheme, **cell.result.as_json()} for cell in self.cells],
+            "cells": [cell.as_json() for cell in self.cells],
         }
 
     def to_json(self) -> str:
@@ -115,110 +100,158 @@ class Comparison:
         return json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_table(self) -> str:
-        """Markdown: SSIM of the best attack and what it means, a row a scheme."""
+        """Markdown: for each scheme and kind of attacker the best attack and what it reaches."""
         titles = [THREATS[name].title for name in self.threats]
         lines = ["| scheme | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
         for scheme in self.setting.schemes:
-            cells = [cell_text(self.cell(scheme, threat)) for threat in self.threats]
+            cells = [self.cell(scheme, threat).as_text().replace("|", "\\|") for threat in self.threats]
             lines.append(f"| {scheme} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
+    def to_markdown(self) -> str:
+        """The text of ``compare.md``: what was compared, the table, and what its figures mean."""
+        height, width, _ = self.shape
+        setting, trials = self.setting, "one trial" if self.trials == 1 else f"{self.trials} trials"
+        budget = "no limit of time" if self.seconds is None else f"{self.seconds:g} seconds"
+        reduced = f", reduced by {' '.join(setting.reductions)}" if setting.reductions else ""
+        what = (
+            f"{self.data}, {width}x{height} pixels, blocks of {setting.block}, key scope {setting.key_scope}, "
+            f"{setting.codec.format}{reduced}: {self.images} images in {trials} with fresh keys and images, "
+            f"{self.public} public images, {self.decoys} decoys, {setting.pairs} known pairs, {budget} an attack and "
+            f"cell, seed {self.seed}; blindsight {__version__}."
+        )
+        means = (
+            "The best attack, mean SSIM of what it gives (in brackets: in the best of the states that nothing observed "
+            "tells apart), images that come back bit for bit, and the SSIM of the best guess."
+        )
+        return "\n\n".join([what, self.to_table(), means, *self.notes]) + "\n"
 
-def cell_text(result: ThreatResult) -> str:
-    """``broken .98 (chance .21)``."""
-    chance = result.chance
-    if result.outcome is None or chance is None:
-        return LEVELS[result.level].lower()
-    found = result.outcome.measures["ssim"]
-    return f"{LEVELS[result.level].lower()}: SSIM {found.mean:.2f}, chance {chance.mean:.2f}"
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of cells besides, each once, with the schemes that it is of."""
+        of: dict[str, list[str]] = {}
+        for cell in self.cells:
+            if cell.note and cell.threat in self.threats:
+                of.setdefault(cell.note, []).append(cell.scheme)
+        return [f"{', '.join(dict.fromkeys(schemes))}: {note}" for note, schemes in of.items()]
 
 
 def compare_schemes(
-    plain: PlainImages,
+    draw: Draw,
     setting: Setting,
     out: Path,
     *,
     threats: Sequence[str] = (),
     attacks: Sequence[Attack],
     judging: Judging | None = None,
+    trials: int = 1,
 ) -> Comparison:
-    """Attacks every scheme under every threat model, and writes ``compare.html`` and ``compare.json``.
+    """Attacks every scheme under every threat model; writes ``compare.html``, ``compare.json`` and ``compare.md``.
 
     Keys are made from the seed, so that everybody attacks the same images.
 
     Args:
-        plain: the data.
-        setting: how it is protected.
+        draw: gives the images of a trial.
+        setting: how they are protected.
         out: folder of the page.
         threats: names; all that the data allow and that attacks use where none is given.
         attacks: which.
-        judging: budgets, measures, progress.
+        judging: budgets, measures, progress; its seed is that of the first trial.
+        trials: how often, each with a fresh key and images drawn anew.
 
     Raises:
         UnknownNameError: no such scheme or threat model.
-        ParameterError: sizes that do not fit the blocks, or too few images.
+        ParameterError: sizes that do not fit the blocks, too few images, or images without the classes that a way of
+            mixing needs.
         OutputError: the page cannot be written.
     """
     judging = judging or Judging()
-    lacks: dict[str, str | None] = {
-        "one-image": None,
-        "protected-set": None,
-        "known-pairs": None,
-        "chosen-plaintext": None,
-        "labelled-set": None if plain.labels is not None else "the data have no classes",
-        "shared-model": "a comparison trains no models; give audit OUT --model RUN",
-    }
-    names = choose_threats(threats, lacks, attacks)
-    if len(plain.images) <= setting.pairs:
-        raise ParameterError(f"{setting.pairs} known pairs leave none of {len(plain.images)} images to attack")
+    choices = setting.choices
+    if trials < 1:
+        raise ParameterError(f"trials are 1 or more, got {trials}")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is not a folder; choose another one for the comparison")
-    cells: list[Cell] = []
-    for scheme in setting.schemes:
-        told = replace(judging, tell=_naming(scheme, judging))
-        cases = [_case(plain, setting, scheme, threat, judging.seed) for threat in names]
-        cells += [Cell(scheme, result) for result in judge_cases(cases, attacks, told, names)]
+    first = draw(judging.seed, 0)
+    _check(first, setting, choices)
+    names = choose_threats(threats, lacking(first), attacks)
+    found: dict[tuple[str, str], list[ThreatResult]] = {(choice.text, name): [] for choice in choices for name in names}
+    for trial in range(trials):
+        seed = judging.seed + trial
+        for choice in choices:
+            # A way of mixing needs partners, so it has images of its own.
+            least = choice.per_class() if choice.mixes else 0
+            plain = first if trial == least == 0 else draw(seed, least)
+            told = replace(judging, seed=seed, tell=_naming(choice.text, trial if trials > 1 else None, judging))
+            for result in _judged(plain, setting, choice, names, attacks, told):
+                found[choice.text, result.threat].append(result)
+    cells = tuple(_cell(choice, found[choice.text, name]) for choice in choices for name in names)
     comparison = Comparison(
-        data=plain.name,
-        images=len(plain.images) - setting.pairs,
-        public=0 if plain.public is None else len(plain.public),
-        shape=plain.images.shape[1:],
+        data=first.name,
+        images=len(first.images) - setting.pairs,
+        public=0 if first.public is None else len(first.public),
+        decoys=0 if first.decoys is None else len(first.decoys),
+        shape=first.images.shape[1:],
         setting=setting,
         threats=tuple(
             name
             for name in names
-            if name in (threats or ALWAYS) or any(cell.result.tried for cell in cells if cell.result.threat == name)
+            if name in (threats or ALWAYS) or any(cell.tried for cell in cells if cell.threat == name)
         ),
+        trials=trials,
         seconds=judging.seconds,
         seed=judging.seed,
-        cells=tuple(cells),
+        cells=cells,
         page=out.resolve() / "compare.html",
         numbers=out.resolve() / "compare.json",
+        table=out.resolve() / "compare.md",
     )
-    write_report({comparison.numbers: comparison.to_json(), comparison.page: render_comparison(comparison)})
+    write_report(
+        {
+            comparison.numbers: comparison.to_json(),
+            comparison.table: comparison.to_markdown(),
+            comparison.page: render_comparison(comparison),
+        }
+    )
     return comparison
 
 
-def _naming(scheme: str, judging: Judging) -> Any:
-    return lambda threat, *more: judging.tell(f"{scheme}, {threat}", *more)
+def _cell(choice: SchemeChoice, trials: Sequence[ThreatResult]) -> Cell:
+    applies = trials[0].levels is not None
+    return Cell(choice.text, tuple(trials), note_on(choice, trials[0].threat) if applies else "")
 
 
-def _case(plain: PlainImages, setting: Setting, scheme: str, threat: str, seed: int) -> Case:
-    # The same images for all attackers: those of the pairs are nobody else's.
-    pairs = setting.pairs if threat == KnownPairs.name else 0
-    n = len(plain.images) - setting.pairs
-    scenario = make_scenario(
-        plain.images[: n + pairs],
-        scheme,
-        setting.block,
-        "protected-set" if threat == "one-image" else threat,
-        seed=seed,
-        key_scope=setting.key_scope,
-        codec=setting.codec,
-        pairs=pairs,
-        public=plain.public,
-        labels=None if plain.labels is None else plain.labels[:n],
-    )
-    if threat == "one-image":
-        return one_by_one(scenario.observation, scenario.truth)
-    return Case(threat, (scenario.observation,), (scenario.truth,))
+def _check(plain: PlainImages, setting: Setting, choices: Sequence[SchemeChoice]) -> None:
+    if len(plain.images) <= setting.pairs:
+        raise ParameterError(f"{setting.pairs} known pairs leave none of {len(plain.images)} images to attack")
+    for choice in choices:
+        choice.check(setting.block, plain.images.shape[3])
+        if choice.needs_classes and plain.labels is None:
+            raise ParameterError(
+                f"{choice.name} mixes images of one class, and {plain.name} has no classes; give CLASS/IMAGE, or leave "
+                f"{choice.name} out"
+            )
+        if choice.mixes and setting.reductions:
+            raise ParameterError(f"reductions stand before a cipher, and {choice.name} is none; leave one of them out")
+
+
+def _judged(
+    plain: PlainImages,
+    setting: Setting,
+    choice: SchemeChoice,
+    names: Sequence[str],
+    attacks: Sequence[Attack],
+    judging: Judging,
+) -> list[ThreatResult]:
+    """One result a threat model, in order."""
+    made = {name: case_of(plain, setting, choice, name, judging.seed) for name in names}
+    cases = [case for case in made.values() if isinstance(case, Case)]
+    judged = {result.threat: result for result in judge_cases(cases, attacks, judging, names)}
+    return [
+        ThreatResult.not_applicable(name, THREATS[name].title, case) if isinstance(case, str) else judged[name]
+        for name, case in made.items()
+    ]
+
+
+def _naming(scheme: str, trial: int | None, judging: Judging) -> Callable[[str, str, float, str], None]:
+    where = scheme if trial is None else f"trial {trial + 1}, {scheme}"
+    return lambda threat, *more: judging.tell(f"{where}, {threat}", *more)

@@ -20,20 +20,25 @@ def render_comparison(comparison: "Comparison") -> str:
     """The page as HTML.
 
     Args:
-        comparison: the numbers, and the pictures of each cell.
+        comparison: the numbers, and the pictures of each cell's first trial.
     """
     pictures = {
-        cell.scheme + " " + cell.result.threat: [
-            column for found in cell.result.pictures.values() for column in picture_columns(found, SHOWN)
+        f"{cell.scheme} {cell.threat}": [
+            column for found in cell.trials[0].pictures.values() for column in picture_columns(found, SHOWN)
         ]
         for cell in comparison.cells
     }
+    # Ways of mixing draw images of their own, so each has a row of originals.
+    plain = {}
+    for scheme in comparison.setting.schemes:
+        shown = [pictures[f"{scheme} {threat}"] for threat in comparison.threats]
+        plain[scheme] = next((columns for columns in shown if columns), [])
     return render(
         "comparison_page.html.j2",
         comparison=comparison,
         threats={name: THREATS[name].title for name in comparison.threats},
         levels=LEVELS,
         pictures=pictures,
-        plain=next((columns for columns in pictures.values() if columns), []),
+        plain=plain,
         small=min(comparison.shape[:2]) < SMALL,
     )

@@ -145,8 +145,13 @@ def _threat_result(
 
 
 def _tried(attack: Attack, case: Case, judging: Judging, where: str) -> Trial:
-    return try_attack(
+    trial = try_attack(
         attack, case, judging.seconds, judging.seed, lambda share, what: judging.tell(where, attack.title, share, what)
+    )
+    if trial.reconstruction is None or case.counted is None:
+        return trial
+    return replace(
+        trial, reconstruction=replace(trial.reconstruction, images=trial.reconstruction.images[case.counted])
     )
 
 
@@ -183,13 +188,15 @@ def _scored(result: AttackResult, trial: Trial, case: Case, levels: Levels | Non
 
 
 def _one_state(case: Case) -> bool | None:
-    """Attacked one by one, each picture is found in a state of its own."""
-    return False if len(case.observations) > 1 else None
+    """Attacked one by one, each picture is found in a state of its own; in a mixed set all are in one."""
+    if len(case.observations) > 1:
+        return False
+    return True if case.observations[0].profile.kind == "mix" else None
 
 
 def _on_keyless(attack: Attack, run: _Run, judging: Judging) -> _Run:
     """The run with what the attack reaches where there is no key."""
-    result, easy = run.result, keyless(run.case)
+    result, easy = run.result, keyless(run.case, attack)
     if result.scores is None or result.keyless is not None:
         return run
     trial = _tried(attack, easy, judging, f"{run.case.threat}, no key")

@@ -8,14 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.audit.scenario import Pixels, Scenario, Truth, publisher_of_codec, trial_key
-from blindsight.audit.threat import LabelledSet
-from blindsight.errors import ParameterError
+from blindsight.audit.threat import THREATS, Candidates, LabelledSet, Observation, OneImage
+from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.owner.mixing import Mixer, MixOptions
 from blindsight.owner.mixing.options import mix_profile
 from blindsight.owner.sources import Item, Source
 from blindsight.profile import Codec
 
-__all__ = ["make_mixed_scenario"]
+__all__ = ["WITHOUT_KEY", "make_mixed_scenario"]
+
+#: Threat models that make no sense for a mixed set, and why.
+WITHOUT_KEY = {
+    "known-pairs": "a mixed set has no key that known pairs could give away",
+    "chosen-plaintext": "a mixed set has no key that answers to chosen images could give away",
+    "shared-model": "no model is encrypted for a mixed set: its models take plain images",
+}
 
 
 def make_mixed_scenario(
@@ -28,9 +35,12 @@ def make_mixed_scenario(
     seed: int = 0,
     codec: Codec | None = None,
     public: Pixels | None = None,
+    threat: str = "labelled-set",
+    candidates: Pixels | None = None,
+    public_labels: NDArray[np.int64] | None = None,
     **options: Any,
 ) -> Scenario:
-    """Mixes images as ``blindsight mix`` does and says what somebody sees who trains on them.
+    """Mixes images as ``blindsight mix`` does and says what somebody sees who gets them.
 
     Args:
         plain: uint8 (N, H, W, C).
@@ -41,16 +51,20 @@ def make_mixed_scenario(
         seed: of the key that draws everything: another trial, another mixture.
         codec: how the mixed images are published; PNG where None.
         public: plain images that the attacker may have besides, none of them in ``plain``.
+        threat: ``protected-set``, ``labelled-set`` or ``candidates``.
+        candidates: uint8 (G, H, W, C), of a ``candidates`` attacker; handed over in an order that the seed draws.
+        public_labels: int64 (P,), of the public images, for ``labelled-set``.
         options: further fields of :class:`blindsight.owner.mixing.MixOptions`: ``sources``, ``probability``, …
 
     Returns:
-        The observation is a :class:`LabelledSet` of ``views * N`` mixed images, in an order that says nothing, with the
-        labels of their targets. The truth's images are the targets.
+        The observation holds ``views * N`` mixed images, in an order that says nothing; a :class:`LabelledSet` has the
+        labels of their targets, too. The truth's images are the targets.
 
     Raises:
-        ParameterError: arrays that do not go together, or an option that cannot work.
-        UnknownNameError: no such method.
+        ParameterError: arrays that do not go together, options that cannot work, or a threat that does not apply.
+        UnknownNameError: no such method or threat.
     """
+    kind = _observed(threat, candidates)
     if plain.ndim != 4 or plain.dtype != np.uint8 or labels.shape != (len(plain),):
         raise ParameterError(
             f"expected uint8 (N, H, W, C) and N labels, got {plain.dtype} {plain.shape}, {labels.shape}"
@@ -75,8 +89,26 @@ def make_mixed_scenario(
     publish = publisher_of_codec(profile)
     numbers = [target.item.number for target in targets]
     mixed = np.stack([publish(mixer.make(target).pixels) for target in targets])
-    seen = LabelledSet(profile=profile, images=mixed, public=public, labels=labels[numbers])
+    more: dict[str, Any] = {}
+    if kind is LabelledSet:
+        more = {"labels": labels[numbers], "public_labels": public_labels}
+    elif candidates is not None:
+        more = {"candidates": np.random.default_rng(seed).permutation(candidates)}
+    seen = kind(profile=profile, images=mixed, public=public, **more)
     return Scenario(seen, Truth(plain[numbers], labels=labels[numbers]))
+
+
+def _observed(threat: str, candidates: Pixels | None) -> type[Observation]:
+    """The type of the observation."""
+    if threat not in THREATS:
+        raise UnknownNameError.of("threat model", threat, list(THREATS))
+    if threat in WITHOUT_KEY:
+        raise ParameterError(f"the threat {threat} does not apply: {WITHOUT_KEY[threat]}")
+    if threat == OneImage.name:
+        raise ParameterError("make a protected-set and give its images to OneImage one by one")
+    if (threat == Candidates.name) != (candidates is not None):
+        raise ParameterError(f"the threat candidates needs candidates, and nothing else takes them; got {threat}")
+    return THREATS[threat]
 
 
 class _ArraySource(Source):

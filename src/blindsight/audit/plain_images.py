@@ -28,13 +28,17 @@ class PlainImages:
         name: of the data, without a path.
         images: uint8 (N, H, W, C).
         public: uint8 (P, H, W, C), none of ``images``; None where there are none.
-        labels: int64 (N,), or None.
+        labels: int64 (N,), positions in the source's classes; None where it has none.
+        public_labels: int64 (P,), of ``public``, likewise.
+        decoys: uint8 (G, H, W, C), further images that are neither; None where there are none.
     """
 
     name: str
     images: Pixels
     public: Pixels | None = None
     labels: NDArray[np.int64] | None = None
+    public_labels: NDArray[np.int64] | None = None
+    decoys: Pixels | None = None
 
 
 def read_plain(
@@ -46,8 +50,12 @@ def read_plain(
     size: tuple[int, int] | None = None,
     channels: int = 3,
     seed: int = 0,
+    decoys: int = 0,
+    per_class: int = 0,
 ) -> PlainImages:
     """Draws images to be protected and, apart from them, images that everybody has.
+
+    A set that is too small for all keeps a quarter for the public and a quarter for the decoys.
 
     Args:
         source: of plain images.
@@ -57,29 +65,74 @@ def read_plain(
         size: (height, width) for all; None for their own, which must be one.
         channels: 3 or 1.
         seed: of the choice.
+        decoys: further ones that are neither protected nor public, at most.
+        per_class: where it is above 0, images are drawn from as many classes as give each so many, equally many of
+            each: for mixing, which needs partners of a class.
 
     Raises:
         ParameterError: images of several sizes, or too few.
         ImageError: an image cannot be read.
     """
-    if len(source.items) < 2:
-        raise ParameterError(f"{source.label} has {len(source.items)} image; a comparison needs several")
-    order = np.random.default_rng(seed).permutation(len(source.items))[: count + public]
-    items = [source.items[place] for place in order]
+    total = len(source.items)
+    if total < 2:
+        raise ParameterError(f"{source.label} has {total} image; a comparison needs several")
+    order = np.random.default_rng(seed).permutation(total).tolist()
+    for_public, for_decoys = (max(1, min(many, total // 4)) if many else 0 for many in (public, decoys))
+    n = min(count, max(1, total - for_public - for_decoys))
+    if per_class:
+        order, n = _balanced(source, order, n, per_class)
+    shown = min(public, total - n - for_decoys)
+    items = [source.items[place] for place in order[: n + shown + min(decoys, total - n - shown)]]
     pixels = list(_fitted(source, items, channels, "#ffffff", block, size, "pad" if size is None else "resize"))
     shapes = {image.shape for image in pixels}
     if len(shapes) > 1:
         raise ParameterError(f"the images of {source.label} have several sizes; give one for all with --size")
-    images = np.stack(pixels)
-    # A set that is too small for both keeps a quarter for the public.
-    n = min(count, len(images) if not public else max(1, len(images) - max(1, min(public, len(images) // 4))))
-    classes = source.classes()
-    labels = [items[k].label for k in range(n)]
-    known = np.array([classes.index(str(label)) for label in labels], np.int64) if all(labels) else None
-    return PlainImages(source.label, images[:n], images[n : n + public] if public else None, known)
+    images, parts = np.stack(pixels), (slice(n), slice(n, n + shown), slice(n + shown, None))
+    known = _labels(source, items)
+    labels, public_labels = (None if known is None else known[part] for part in parts[:2])
+    return PlainImages(
+        source.label,
+        images[parts[0]],
+        images[parts[1]] if shown else None,
+        labels,
+        public_labels if shown else None,
+        images[parts[2]] if len(images) > n + shown else None,
+    )
 
 
-def public_images(source: Source, profile: Profile, size: tuple[int, int], seed: int = 0) -> Pixels:
+def _labels(source: Source, items: list[Item]) -> NDArray[np.int64] | None:
+    if not all(item.label for item in items):
+        return None
+    places = {name: place for place, name in enumerate(source.classes())}
+    return np.array([places[str(item.label)] for item in items], np.int64)
+
+
+def _balanced(source: Source, order: list[int], count: int, least: int) -> tuple[list[int], int]:
+    """The order with equally many of some classes first, and how many these are, ``count`` at most.
+
+    Raises:
+        ParameterError: no class is large enough.
+    """
+    members: dict[str, list[int]] = {}
+    for place in order:
+        members.setdefault(str(source.items[place].label), []).append(place)
+    large = [places for places in members.values() if len(places) >= least]
+    # As many images as can be, then as many classes.
+    classes = max(range(min(len(large), count // least) + 1), key=lambda k: (k * (count // k) if k else 0, k))
+    large = large[:classes]
+    if not large:
+        raise ParameterError(
+            f"mixing needs {least} images of a class, and of {source.label} {count} images of {len(members)} classes, "
+            f"the largest of {max(map(len, members.values()))}, can be drawn; give more images, or fewer sources"
+        )
+    each = min(count // len(large), *map(len, large))
+    chosen = [place for places in large for place in places[:each]]
+    taken = set(chosen)
+    chosen = [place for place in order if place in taken]
+    return chosen + [place for place in order if place not in taken], len(chosen)
+
+
+def public_images(source: Source, profile: Profile, size: tuple[int, int], seed: int = 0, most: int = PUBLIC) -> Pixels:
     """Plain images that anybody can get, brought to the size of the protected ones.
 
     Args:
@@ -87,6 +140,7 @@ def public_images(source: Source, profile: Profile, size: tuple[int, int], seed:
         profile: says channels, background and how images were fitted.
         size: (height, width).
         seed: of the choice, where there are more than enough.
+        most: at most so many.
 
     Returns:
         uint8 (P, H, W, C).
@@ -94,7 +148,7 @@ def public_images(source: Source, profile: Profile, size: tuple[int, int], seed:
     Raises:
         ParameterError: none of the images can be read.
     """
-    order = np.random.default_rng(seed).permutation(len(source.items))[:PUBLIC]
+    order = np.random.default_rng(seed).permutation(len(source.items))[:most]
     fit = "resize" if profile.size is None or profile.fit is None else profile.fit
     found: list[Pixels] = []
     for place in order:

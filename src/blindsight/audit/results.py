@@ -22,6 +22,7 @@ LEVELS = {
     "unknown": "No verdict",
     "not-broken": "Not broken by the attacks run",
     "unscored": "Not scored",
+    "not-applicable": "Does not apply",
 }
 
 
@@ -83,7 +84,8 @@ class ThreatResult:
         images: to be reconstructed.
         level: ``restored`` (the pictures come back), ``visible`` (more than chance comes back), ``not-broken`` (no more
             than chance, by attacks that can do more), ``unknown`` (no more than chance, by attacks that could not
-            do more either where there is no key) or ``unscored`` (nobody grants the truth).
+            do more either where there is no key), ``unscored`` (nobody grants the truth) or ``not-applicable`` (such
+            an attacker makes no sense here; nothing was run).
         reason: one sentence.
         best: the attack that reaches most; None where none reaches more than the published images.
         attacks: one each, those that were not tried among them.
@@ -100,6 +102,11 @@ class ThreatResult:
     attacks: tuple[AttackResult, ...]
     levels: Levels | None
     pictures: dict[str, Pictures]
+
+    @classmethod
+    def not_applicable(cls, threat: str, title: str, reason: str) -> "ThreatResult":
+        """Of a threat model that makes no sense here, and why."""
+        return cls(threat, title, 0, "not-applicable", reason[:1].upper() + reason[1:], None, (), None, {})
 
     @property
     def tried(self) -> bool:

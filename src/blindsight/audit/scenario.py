@@ -1,7 +1,7 @@
 """Scenarios: plain images, a scheme and a threat model in; what the attacker sees, and apart from it the truth, out."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.images import encode_image, read_protected
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.protection import Protection
+from blindsight.owner.reductions import Reduction
 from blindsight.profile import Codec, Profile, Scalar
 
 __all__ = ["Scenario", "Truth", "make_scenario"]
@@ -61,6 +62,7 @@ def make_scenario(
     public_labels: NDArray[np.int64] | None = None,
     model: Any = None,
     checkpoint: Any = None,
+    reductions: Sequence[str] = (),
 ) -> Scenario:
     """Protects images with a fresh key and says what an attacker of a kind sees.
 
@@ -81,9 +83,11 @@ def make_scenario(
         public_labels: int64 (P,), of the public images, for ``labelled-set``.
         model: for ``shared-model``.
         checkpoint: likewise.
+        reductions: what the owner takes out of the images before they are encrypted, as ``protect --reduce`` does; see
+            :mod:`blindsight.owner.reductions`. The truth is the images as they were.
 
     Raises:
-        UnknownNameError: no such threat or scheme.
+        UnknownNameError: no such threat, scheme or reduction.
         ParameterError: arrays that do not go together.
     """
     if threat not in THREATS:
@@ -103,6 +107,7 @@ def make_scenario(
         codec=codec,
         key_scope=key_scope,
         key_id=key.id,
+        reductions=tuple(str(Reduction.parse(text)) for text in reductions),
     )
     publish = publisher(profile, key)
     protected = np.stack([publish(image, f"image-{k}") for k, image in enumerate(plain)])

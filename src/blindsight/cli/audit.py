@@ -18,8 +18,9 @@ from blindsight.cli._audit import (
     require_extra,
     shared_model,
 )
-from blindsight.cli._common import AsJson, parse_size, print_json
-from blindsight.cli._data import DataRoot, Download, Format, Gray, Quality, Subsampling, codec_of
+from blindsight.cli._common import AsJson, print_json
+from blindsight.cli._data import DataRoot
+from blindsight.cli.audit_compare import compare
 
 if TYPE_CHECKING:
     from blindsight.audit.attack import Attack
@@ -133,72 +134,7 @@ def run(
         _print_report(found)
 
 
-@audit_app.command()
-def compare(
-    data: Annotated[str, typer.Option(help="Plain images: a folder, CSV or npz, or a torchvision set by name.")],
-    schemes: Annotated[str, typer.Option(help="Ciphers, separated by commas.")] = "etc,shf,pe,le,ele",
-    block_size: Annotated[int, typer.Option(min=1, help="Side of the blocks in pixels.")] = 4,
-    size: Annotated[
-        str | None, typer.Option(help="Bring every image to this size: 224 or HEIGHTxWIDTH. \\[default: its own]")
-    ] = None,
-    key_scope: Annotated[str, typer.Option(help="Which images share a key: dataset, image or pool:K.")] = "dataset",
-    image_format: Format = "png",
-    quality: Quality = None,
-    subsampling: Subsampling = None,
-    gray: Gray = False,
-    known_pairs: Annotated[int, typer.Option("--known-pairs", min=1, help="Of the attacker who has pairs.")] = 2,
-    threat: Threats = None,
-    attack: Attacks = None,
-    learned: Learned = False,
-    sample: Annotated[int, typer.Option(min=1, help="Images protected and attacked, chosen at random.")] = 100,
-    public: Annotated[int, typer.Option(min=0, help="Further images that attackers have as they are.")] = 200,
-    budget: Budget = 60.0,
-    seed: Seed = 0,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the page.")] = Path("audit-compare"),
-    lpips: Lpips = None,
-    classifier: Classifier = None,
-    data_root: DataRoot = None,
-    download: Download = False,
-    as_json: AsJson = False,
-) -> None:
-    """Protect plain images with several schemes, attack them as each kind of attacker, and show the table.
-
-    Keys are made from --seed, so that everybody attacks the same images. Writes compare.html, with pictures, and
-    compare.json.
-
-    Example: blindsight audit compare --schemes etc,shf,pe,le,ele --data cifar10 --download
-    """
-    require_extra("audit compare")
-    from blindsight.audit.comparison import Setting, compare_schemes
-    from blindsight.audit.plain_images import read_plain
-    from blindsight.audit.report import chosen_attacks
-    from blindsight.owner.ciphers import create_cipher
-    from blindsight.owner.sources import open_source
-
-    names = tuple(dict.fromkeys(name.strip() for name in schemes.split(",") if name.strip()))
-    for name in names:
-        create_cipher(name, block_size, 1 if gray else 3)  # an unknown one is said before anything is read
-    codec = codec_of(image_format, quality, subsampling, gray)
-    setting = Setting(names, block_size, key_scope, codec, known_pairs)
-    chosen = chosen_attacks(attack or (), learned=learned)
-    source = open_source(data, root=data_root, download=download)
-    plain = read_plain(
-        source,
-        sample + known_pairs,
-        public,
-        block=block_size,
-        size=parse_size(size),
-        channels=1 if gray else 3,
-        seed=seed,
-    )
-    with judging(budget, seed, lpips, classifier, source.classes()) as how:
-        found = compare_schemes(plain, setting, out, threats=threat or (), attacks=chosen, judging=how)
-    if as_json:
-        print_json({"page": str(found.page), "data": str(found.numbers), **found.as_json()})
-        return
-    typer.echo(found.to_table())
-    typer.echo(f"page: {found.page}  (shows originals)")
-    typer.echo(f"numbers: {found.numbers}")
+audit_app.command()(compare)
 
 
 @audit_app.command("list")
