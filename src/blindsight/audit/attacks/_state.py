@@ -16,7 +16,7 @@ from blindsight.algebra import BlockGrid, BlockPermutation, TilePermutation
 from blindsight.algebra.states import COLOR_ORDERS, orient
 from blindsight.audit.attack import Budget
 
-__all__ = ["State", "StateModel", "in_state", "state_permutation", "states"]
+__all__ = ["State", "StateModel", "cell_means", "in_state", "state_permutation", "states"]
 
 Pixels = NDArray[np.uint8]
 #: (orientation, negative, colour order) as :mod:`blindsight.algebra.states` numbers them.
@@ -107,10 +107,10 @@ def _logit(features: NDArray[np.float32]) -> NDArray[np.float64]:
 def _small(images: Pixels) -> Pixels:
     """16 to 31 pixels a side, by means over squares: states need no detail."""
     step = max(1, min(images.shape[1:3]) // 16)
-    return _means(images, images.shape[1] // step, images.shape[2] // step).round().astype(np.uint8)
+    return cell_means(images, images.shape[1] // step, images.shape[2] // step).round().astype(np.uint8)
 
 
-def _means(maps: NDArray[np.generic], rows: int, cols: int) -> NDArray[np.float32]:
+def cell_means(maps: NDArray[np.generic], rows: int, cols: int) -> NDArray[np.float32]:
     """(N, H, W, C) -> means over a grid of cells, float32 (N, rows, cols, C)."""
     values = maps.astype(np.float32)
     for axis, cells in ((1, min(rows, maps.shape[1])), (2, min(cols, maps.shape[2]))):
@@ -125,11 +125,11 @@ def _features(images: Pixels) -> NDArray[np.float64]:
     """Coarse picture, roughness along both axes, value histograms and contrasts of colours: (N, F)."""
     count = len(images)
     values = images.astype(np.float32) / 127.5 - 1
-    parts = [_means(values, _THUMBNAIL, _THUMBNAIL)]
-    parts.append(_means(values**2, _COARSE, _COARSE))
+    parts = [cell_means(values, _THUMBNAIL, _THUMBNAIL)]
+    parts.append(cell_means(values**2, _COARSE, _COARSE))
     for axis in (1, 2):
         rough = np.abs(np.diff(values, axis=axis))
-        parts.append(np.log(_means(rough.mean(3, keepdims=True), _COARSE, _COARSE) + 1e-2))
+        parts.append(np.log(cell_means(rough.mean(3, keepdims=True), _COARSE, _COARSE) + 1e-2))
         parts.append(np.log(rough.mean((1, 2)) + 1e-2))
     parts.append(np.stack([(images >> 4 == bin_).mean((1, 2)) for bin_ in range(16)], axis=1))
     channels = range(values.shape[3])
