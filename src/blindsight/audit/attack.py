@@ -27,6 +27,7 @@ BUILT_IN: tuple[str, ...] = (
     "feature_reconstruction",
     "gan",
     "instahide",
+    "invariant_regression",
     "inverse_network",
     "jigsaw",
     "known_pairs",

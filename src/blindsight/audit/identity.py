@@ -73,7 +73,8 @@ def identify(
     """Names the person on each probe from labelled photographs of everybody, none of them the probe itself.
 
     Args:
-        gallery: float32 (N, D), descriptors of N photographs as the attacker has them labelled.
+        gallery: float32 (N, D), descriptors of N photographs as the attacker has them labelled; or (T, N, D), of each
+            T versions: who knows what the owner draws at random, such as crops, draws it anew.
         probes: float32 (N, D), descriptors of the same N photographs as they are published. The same array where the
             labelled ones are protected, too.
         people: int64 (N,), who is on each.
@@ -88,9 +89,11 @@ def identify(
     """
     if classifier not in CLASSIFIERS:
         raise UnknownNameError.of("classifier", classifier, list(CLASSIFIERS))
-    if gallery.shape != probes.shape or gallery.ndim != 2 or people.shape != (len(gallery),):
+    versions = gallery if gallery.ndim == 3 else gallery[None]
+    if versions.shape[1:] != probes.shape or probes.ndim != 2 or not versions.size or people.shape != (len(probes),):
         raise ParameterError(
-            f"gallery and probes are (N, D) and people (N,), got {gallery.shape}, {probes.shape} and {people.shape}"
+            f"probes are (N, D), the gallery (N, D) or (T, N, D), people (N,); "
+            f"got {probes.shape}, {gallery.shape} and {people.shape}"
         )
     names, of = np.unique(people, return_inverse=True)
     least = int(np.bincount(of).min())
@@ -106,7 +109,8 @@ def identify(
         order = order[np.argsort(of[order], kind="stable")]
         rank = np.arange(len(of)) - np.searchsorted(of[order], of[order])
         known, asked = order[rank < photographs], order[rank >= photographs]
-        said = _CLASSIFY[classifier](gallery[known], of[known], probes[asked], len(names))
+        shown, who = versions[:, known].reshape(-1, probes.shape[1]), np.tile(of[known], len(versions))
+        said = _CLASSIFY[classifier](shown, who, probes[asked], len(names))
         np.add.at(right, of[asked], np.stack([said == of[asked], np.ones(len(asked))], axis=1))
     found = estimate((right[:, 0] / right[:, 1]).tolist(), seed=seed)
     assert found is not None

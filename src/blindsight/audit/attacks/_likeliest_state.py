@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from blindsight.audit.attack import Budget
 from blindsight.audit.global_states import State, in_state
 
-__all__ = ["StateModel"]
+__all__ = ["StateModel", "cell_means"]
 
 Pixels = NDArray[np.uint8]
 
@@ -80,10 +80,10 @@ def _logit(features: NDArray[np.float32]) -> NDArray[np.float64]:
 def _small(images: Pixels) -> Pixels:
     """16 to 31 pixels a side, by means over squares: states need no detail."""
     step = max(1, min(images.shape[1:3]) // 16)
-    return _means(images, images.shape[1] // step, images.shape[2] // step).round().astype(np.uint8)
+    return cell_means(images, images.shape[1] // step, images.shape[2] // step).round().astype(np.uint8)
 
 
-def _means(maps: NDArray[np.generic], rows: int, cols: int) -> NDArray[np.float32]:
+def cell_means(maps: NDArray[np.generic], rows: int, cols: int) -> NDArray[np.float32]:
     """(N, H, W, C) -> means over a grid of cells, float32 (N, rows, cols, C)."""
     values = maps.astype(np.float32)
     for axis, cells in ((1, min(rows, maps.shape[1])), (2, min(cols, maps.shape[2]))):
@@ -98,11 +98,11 @@ def _features(images: Pixels) -> NDArray[np.float32]:
     """Coarse picture, edges along both axes, histograms of values and of colours, contrasts of colours: (N, F)."""
     count, channels = len(images), range(images.shape[3])
     values = images.astype(np.float32) / 127.5 - 1
-    parts = [_means(values, _THUMBNAIL, _THUMBNAIL), _means(values**2, _COARSE, _COARSE), _skew(values)]
+    parts = [cell_means(values, _THUMBNAIL, _THUMBNAIL), cell_means(values**2, _COARSE, _COARSE), _skew(values)]
     for axis in (1, 2):
         step = np.diff(values, axis=axis)
         rough = np.abs(step)
-        parts.append(np.log(_means(rough.mean(3, keepdims=True), _COARSE, _COARSE) + 1e-2))
+        parts.append(np.log(cell_means(rough.mean(3, keepdims=True), _COARSE, _COARSE) + 1e-2))
         parts.append(np.log(rough.mean((1, 2)) + 1e-2))
         # Which way slopes are steep, whether bright or dark parts are rough, whether lines are bright or dark.
         parts.append(_skew(step))
@@ -135,7 +135,7 @@ def _histograms(codes: NDArray[np.int64], bins: int) -> NDArray[np.float32]:
 
 def _like_photographs(images: Pixels) -> float:
     """Rules of thumb: light comes from above, blue more than red; green lies between; more is dark than light."""
-    seen = _means(images, _THUMBNAIL, _THUMBNAIL) / 127.5 - 1
+    seen = cell_means(images, _THUMBNAIL, _THUMBNAIL) / 127.5 - 1
     bright = seen.mean(axis=3)
     half = (bright.shape[1] + 1) // 2
     scale = float(bright.std()) + 1e-6
