@@ -45,7 +45,7 @@ class InvariantRegression(Attack):
     """Kernel ridge regression from the invariants of a scheme to pixels."""
 
     name: ClassVar[str] = "invariant-regression"
-    title: ClassVar[str] = "Regression from what no key changes to the picture"
+    title: ClassVar[str] = "regression from what no key changes to the picture"
     reference: ClassVar[str] = (
         "ours: kernel ridge regression with a Laplacian kernel; states that the key may have put the whole picture in "
         "are found in turns with it, as in generalised Procrustes analysis (Gower, 1975)"
