@@ -185,7 +185,7 @@ def test_unfinished_and_missing(tmp_path: Path) -> None:
     save(tmp_path / "run")
     marker = tmp_path / "run" / ".incomplete"
     marker.write_text(UNFINISHED_TRAINING)
-    with pytest.raises(OutputError, match="has not finished; finish it with train --resume$"):
+    with pytest.raises(OutputError, match=r"has not finished; finish it with train --resume$"):
         read_config(tmp_path / "run")
     marker.write_text("Something else.\n")
     with pytest.raises(OutputError, match="not written to its end; delete it and repeat the command"):

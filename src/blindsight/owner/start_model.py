@@ -100,8 +100,8 @@ def make_start_model(
     reserved = [name for name in model_args or {} if name in _RESERVED or name.startswith("keyed_")]
     if reserved and reserved[0] in ("pretrained", "checkpoint"):
         raise ParameterError(
-            f"a start model is untrained, so '{reserved[0]}' is no argument for it; leave it out, or take up the cipher "
-            f"into a trained model with encrypt-model"
+            f"a start model is untrained, so '{reserved[0]}' is no argument for it; leave it out, or encrypt a trained "
+            f"model with encrypt-model"
         )
     if reserved:
         raise ParameterError(f"model argument '{reserved[0]}' is for start-model itself to set; leave it out")
