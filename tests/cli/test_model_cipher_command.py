@@ -172,7 +172,7 @@ def test_what_cannot_be(run, fails):
     assert "old and new key are both" in fails("rotate-model enc --key owner.key --new-key owner.key --out x")
     assert run("rotate-model enc --key owner.key --out x", 2)[0] == ""
     Path("enc/.incomplete").touch()
-    assert "encrypt-model or rotate-model left unfinished" in fails("predict enc photo.png --key owner.key")
+    assert "delete it and repeat the command" in fails("predict enc photo.png --key owner.key")
 
 
 @pytest.mark.usefixtures("plain")

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from blindsight.errors import CorruptDataError, OutputError  # noqa: E402
 from blindsight.nets import create_model  # noqa: E402
-from blindsight.nets.runs import load_run, read_config, save_run, write_atomic  # noqa: E402
+from blindsight.nets.runs import UNFINISHED_TRAINING, load_run, read_config, save_run, write_atomic  # noqa: E402
 from blindsight.profile import Profile  # noqa: E402
 
 PROFILE = Profile.model_validate(
@@ -183,8 +183,12 @@ def test_unfinished_and_missing(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is not a folder"):
         read_config(tmp_path / "nothing")
     save(tmp_path / "run")
-    (tmp_path / "run" / ".incomplete").touch()
-    with pytest.raises(OutputError, match="has not finished; finish it with train --resume"):
+    marker = tmp_path / "run" / ".incomplete"
+    marker.write_text(UNFINISHED_TRAINING)
+    with pytest.raises(OutputError, match=r"has not finished; finish it with train --resume$"):
+        read_config(tmp_path / "run")
+    marker.write_text("Something else.\n")
+    with pytest.raises(OutputError, match="not written to its end; delete it and repeat the command"):
         read_config(tmp_path / "run")
 
 

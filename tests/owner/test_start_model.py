@@ -135,7 +135,7 @@ def test_while_it_is_written_nothing_takes_it_for_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr("blindsight.nets.runs.save_run", full)
     with pytest.raises(OutputError, match="no space"):
         make_start_model(NAME, tmp_path / "run", profile_of("etc", 4, SIZE), KEY, model_args=TINY)
-    with pytest.raises(OutputError, match="finish"):
+    with pytest.raises(OutputError, match="delete it and repeat the command"):
         load_run(tmp_path / "run")
 
 
@@ -156,6 +156,27 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(tmp_path, profile, nam
     with pytest.raises(error, match=said):
         make_start_model(name, tmp_path / "run", profile, KEY)
     assert not (tmp_path / "run").exists()
+
+
+def test_relative_positions_are_refused_and_nothing_is_written(tmp_path):
+    small = {"depth": 1, "embed_dim": 16, "num_heads": 2}
+    for name, part in (
+        ("beit_base_patch16_224", "relative_position_bias_table"),
+        ("beitv2_base_patch16_224", "relative_position_bias_table"),
+        ("eva02_tiny_patch14_224", "rope"),
+    ):
+        size, block = ((28, 28), 14) if "14" in name else ((32, 32), 16)
+        with pytest.raises(
+            IncompatibleModelError, match=f"relative or rotary positions .*{part}.*could not be decrypted"
+        ):
+            make_start_model(name, tmp_path / "run", profile_of("etc", block, size), KEY, model_args=small)
+        assert not (tmp_path / "run").exists()
+
+
+def test_trained_weights_are_no_argument_of_a_start_model(tmp_path):
+    for name in ("pretrained", "checkpoint"):
+        with pytest.raises(ParameterError, match=f"untrained, so '{name}' is no argument .* encrypt-model"):
+            make_start_model(NAME, tmp_path / "run", profile_of("etc", 4, SIZE), KEY, model_args={name: True})
 
 
 def test_a_folder_that_is_not_ours_and_a_reserved_argument_are_refused(tmp_path):

@@ -47,11 +47,12 @@ NETWORKS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "adapted, madono": ("le_adaptnet_madono", 8, {"backbone": "vit_micro_patch4_32", **TINY}),
     "adapted, ele": ("ele_adaptnet", 8, {"backbone": "vit_micro_patch4_32", **TINY}),
     "adapted, pe": ("pe_adaptnet", 8, {"backbone": "vit_micro_patch4_32", **TINY}),
+    "invariant, canonical": ("vit_micro_patch4_32", 8, {**TINY, "embedding": "canonical", "pos_embed": "none"}),
     "timm's vit": ("deit_tiny_patch16_224", 32, TINY),
     "timm's resnet": ("resnet10t", 32, {}),
 }
 # Translation to ONNX takes most of the time: those whose parts the others share are only traced.
-TRANSLATED = ("vit", "convmixer", "convmixer with a matrix", "pyramidnet", "adapted, ele")
+TRANSLATED = ("vit", "convmixer", "convmixer with a matrix", "pyramidnet", "adapted, ele", "invariant, canonical")
 
 Save = Callable[..., Path]
 
@@ -299,7 +300,7 @@ def test_a_damaged_run(save: Save, tmp_path: Path) -> None:
     with pytest.raises(CorruptDataError, match=r"model\.safetensors is damaged"):
         export_run(source, tmp_path / "out")
     (source / ".incomplete").write_text("")
-    with pytest.raises(OutputError, match="has not finished"):
+    with pytest.raises(OutputError, match="not written to its end"):
         export_run(source, tmp_path / "out")
     with pytest.raises(OutputError, match="is not a folder"):
         export_run(tmp_path / "none", tmp_path / "out")

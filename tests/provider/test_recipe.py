@@ -18,8 +18,12 @@ from blindsight.provider.recipe import TrainConfig
         ({"ema": 1.0}, "ema: "),
         ({"learning_rate": 1}, "learning_rate: Extra inputs"),
         ({"pretrained": True, "checkpoint": "w.safetensors"}, "exclude each other"),
-        ({"model_args": {"depth": 1, "num_classes": 3}}, "num_classes comes from the data or has an option of its own"),
-        ({"model_args": {"img_size": 32}}, "img_size comes from the data or has an option of its own; leave it out"),
+        (
+            {"model_args": {"depth": 1, "num_classes": 3}},
+            r"num_classes comes from the data; leave it out of --model-arg",
+        ),
+        ({"model_args": {"img_size": 32}}, "img_size has an option of its own, --img-size; leave it out"),
+        ({"model_args": {"pretrained": True}}, "pretrained has an option of its own, --pretrained; leave it out"),
     ],
 )
 def test_bad_values_are_named(values: dict[str, object], message: str) -> None:

@@ -121,8 +121,8 @@ def infer_membership(
     Members and others should come from one source: where they differ in kind, the attacks find that difference
     instead. As many of both are taken as there are of the fewer.
 
-    Loss threshold: Yeom, Giacomelli, Fredrikson & Jha, "Privacy risk in machine learning", CSF 2018, section 3.2, with
-    the mean loss of the known members for a threshold. The other attacks are ART's ``MembershipInferenceBlackBox``
+    Loss threshold: Yeom, Giacomelli, Fredrikson & Jha, "Privacy risk in machine learning", CSF 2018, with the
+    mean loss of the known members for a threshold. The other attacks are ART's ``MembershipInferenceBlackBox``
     (logistic regression on loss and label; a random forest on log-probabilities and label) and
     ``MembershipInferenceBlackBoxRuleBased``.
 

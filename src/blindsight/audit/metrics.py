@@ -37,7 +37,7 @@ PSNR_CEILING = 100.0
 SSIM_WINDOW = 7
 #: The shortest side that MS-SSIM is defined for: halved four times it still holds the window of 11.
 MS_SSIM_SIDE = 161
-#: How much each scale counts, the finest first: Wang, Simoncelli and Bovik 2003, section 3.2.
+#: How much each scale counts, the finest first: Wang, Simoncelli and Bovik 2003.
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 MS_SSIM_WINDOW, MS_SSIM_SIGMA = 11, 1.5
 

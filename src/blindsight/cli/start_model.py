@@ -21,7 +21,8 @@ def start_model(
     out: Annotated[Path, typer.Option("--out", metavar="START", help="Run folder to write; new or empty.")],
     key: KeyOption = None,
     model_arg: Annotated[
-        list[str] | None, typer.Option("--model-arg", help="An argument of the architecture, NAME=VALUE.")
+        list[str] | None,
+        typer.Option("--model-arg", help="An argument of the architecture, NAME=VALUE; may be repeated."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

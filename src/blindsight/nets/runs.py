@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONFIG_NAME",
     "RESERVED_ARGUMENTS",
+    "UNFINISHED_TRAINING",
     "WEIGHTS_NAME",
     "Run",
     "load_run",
@@ -44,6 +45,8 @@ WEIGHTS_NAME = "model.safetensors"
 RESERVED_ARGUMENTS = frozenset({"name", "num_classes", "in_chans", "pretrained", "checkpoint"})
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
+#: What ``.incomplete`` says in a folder that a training can go on in. Any other folder is written in one go.
+UNFINISHED_TRAINING = "A training into this folder has not finished. Go on: train --resume\n"
 
 
 @dataclass
@@ -216,16 +219,16 @@ def read_config(folder: Path) -> tuple[Profile, dict[str, Any]]:
     """Profile and configuration of a run, without its weights and without torch.
 
     Raises:
-        OutputError: the folder is missing, or the training into it has not finished.
+        OutputError: the folder is missing, or what writes it has not finished.
         CorruptDataError: a file is missing or damaged; the message names it.
     """
     if not folder.is_dir():
         raise OutputError(f"{folder} is not a folder; give the run folder that train wrote")
-    if (folder / INCOMPLETE_MARKER).exists():
-        raise OutputError(
-            f"the training into {folder} has not finished; finish it with train --resume "
-            f"(what encrypt-model or rotate-model left unfinished: delete it and repeat the command)"
-        )
+    marker = folder / INCOMPLETE_MARKER
+    if marker.exists():
+        if marker.read_bytes() == UNFINISHED_TRAINING.encode():
+            raise OutputError(f"the training into {folder} has not finished; finish it with train --resume")
+        raise OutputError(f"{folder} was not written to its end; delete it and repeat the command that made it")
     for name in (CONFIG_NAME, WEIGHTS_NAME, PROFILE_NAME):
         if not (folder / name).is_file():
             raise CorruptDataError(f"{folder} has no {name}: not a run folder, or a damaged one; train again")
@@ -264,7 +267,7 @@ def load_run(folder: Path) -> Run:
     """Reads a run folder.
 
     Raises:
-        OutputError: the folder is missing, or the training into it has not finished.
+        OutputError: the folder is missing, or what writes it has not finished.
         CorruptDataError: a file is missing or damaged; the message names it.
         UnknownNameError: the architecture is not one timm or this package knows.
     """

@@ -8,13 +8,23 @@ from numpy.typing import NDArray
 
 from blindsight.errors import IncompatibleModelError
 
-__all__ = ["move_positions"]
+__all__ = ["move_positions", "relative_position"]
 
 _RELATIVE = re.compile(r"rel_pos|relative_position|rel_bias|attention_bias|rope|rotary|freqs", re.IGNORECASE)
 _ADVICE = (
     "choose a ViT with position embeddings that are added to its tokens (such as vit_*, deit_*, or the presets here), "
     "or a scheme that leaves the blocks in their places: np, pe or bps"
 )
+
+
+def relative_position(model: Any) -> str | None:
+    """Name of a part by which attention knows how patches lie to each other; None where there is none.
+
+    Args:
+        model: a timm model.
+    """
+    names = [name for name, _ in (*model.named_modules(), *model.named_parameters(), *model.named_buffers())]
+    return next((name for name in names if _RELATIVE.search(name)), None)
 
 
 def move_positions(model: Any, source: NDArray[np.int64], embedding: str) -> None:
@@ -35,8 +45,7 @@ def move_positions(model: Any, source: NDArray[np.int64], embedding: str) -> Non
     from torch import nn
 
     what = type(model).__name__
-    names = [name for name, _ in (*model.named_modules(), *model.named_parameters(), *model.named_buffers())]
-    relative = next((name for name in names if _RELATIVE.search(name)), None)
+    relative = relative_position(model)
     if relative is not None:
         raise IncompatibleModelError(
             f"the blocks change their places, and {what} has relative or rotary positions ({relative}): its attention "

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blindsight.errors import ImageError, ParameterError, ProfileError, WrongKeyError
+from blindsight.errors import ImageError, IncompatibleModelError, ParameterError, ProfileError, WrongKeyError
 from blindsight.nets.runs import RESERVED_ARGUMENTS, require_new
 from blindsight.owner._layout import opener
 from blindsight.owner._patches import PatchStates
+from blindsight.owner._positions import relative_position
 from blindsight.owner.encrypted_run import write_run
 from blindsight.owner.keys import SecretKey
 from blindsight.owner.protection import Protection
@@ -76,7 +77,8 @@ def make_start_model(
         ProfileError: the profile states no classes or no size, or its images have keys of their own.
         ParameterError: the scheme leaves blocks in their places, gives them all one state (nothing is to be gained), or
             is not linear.
-        IncompatibleModelError: the model has no patch embedding, or patches and blocks do not fit.
+        IncompatibleModelError: the model has no patch embedding, patches and blocks do not fit, or its attention knows
+            how patches lie to each other.
         OutputError: ``out`` is not ours to write to.
     """
     import torch
@@ -96,6 +98,11 @@ def make_start_model(
         lacks = "images of no stated size" if profile.size is None else "no classes"
         raise ProfileError(f"the set has {lacks}, and a model is for one size and for classes that are known")
     reserved = [name for name in model_args or {} if name in _RESERVED or name.startswith("keyed_")]
+    if reserved and reserved[0] in ("pretrained", "checkpoint"):
+        raise ParameterError(
+            f"a start model is untrained, so '{reserved[0]}' is no argument for it; leave it out, or encrypt a trained "
+            f"model with encrypt-model"
+        )
     if reserved:
         raise ParameterError(f"model argument '{reserved[0]}' is for start-model itself to set; leave it out")
     require_new(out)
@@ -111,6 +118,7 @@ def make_start_model(
             **(model_args or {}),
         )
     _, conv = patch_embedding(model)
+    _require_absolute_positions(model)
     patch = (int(conv.kernel_size[0]), int(conv.kernel_size[1]))
     states = PatchStates.of(permutation, patch, str(profile.scheme), profile.block_size or 1)
     _require_worth(states, profile)
@@ -156,6 +164,16 @@ def _stored_size(source: Path | bytes, name: str) -> tuple[int, int]:
             return image.height, image.width
     except (OSError, UnidentifiedImageError) as error:
         raise ImageError(f"{name} cannot be read: {error}; protect it anew") from None
+
+
+def _require_absolute_positions(model: Any) -> None:
+    relative = relative_position(model)
+    if relative is not None:
+        raise IncompatibleModelError(
+            f"{type(model).__name__} has relative or rotary positions ({relative}), which mean nothing among scrambled "
+            f"blocks, and what is trained from it could not be decrypted; choose a ViT with position embeddings that "
+            f"are added to its tokens (such as vit_*, deit_*, or the presets here)"
+        )
 
 
 def _require_worth(states: PatchStates, profile: Profile) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from blindsight.errors import OutputError, ParameterError
-from blindsight.nets.runs import write_atomic
+from blindsight.nets.runs import UNFINISHED_TRAINING, write_atomic
 from blindsight.profile import INCOMPLETE_MARKER, PROFILE_NAME, Profile
 from blindsight.provider.machine import machine, versions
 from blindsight.provider.recipe import INCIDENTAL, TrainConfig
@@ -56,7 +56,7 @@ def prepare(out: Path, config: TrainConfig, profile: Profile, fingerprint: str, 
         (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make {out}: {error.strerror or error}") from None
-    write_atomic(out / INCOMPLETE_MARKER, "A training into this folder has not finished. Go on: train --resume\n")
+    write_atomic(out / INCOMPLETE_MARKER, UNFINISHED_TRAINING)
     write_atomic(out / PROFILE_NAME, profile.to_json())
     write_atomic(recipe, recipe_text(config, fingerprint, None))
 

@@ -15,6 +15,13 @@ __all__ = ["INCIDENTAL", "TrainConfig"]
 # Fields that change how fast a training is, or what else it writes, but not its result. The number of devices is none
 # of them (it changes batches, schedule and seeds), nor is the accelerator (it changes the precision).
 INCIDENTAL = frozenset({"cache", "threads", "tensorboard"})
+#: What is no argument of the architecture; the rest of those comes from the data.
+_OWN_OPTIONS = {
+    "name": "--model",
+    "pretrained": "--pretrained",
+    "checkpoint": "--checkpoint",
+    "img_size": "--img-size",
+}
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -126,7 +133,9 @@ class TrainConfig(BaseModel):
     def _architecture_only(cls, value: dict[str, Any]) -> dict[str, Any]:
         taken = sorted(value.keys() & (RESERVED_ARGUMENTS | {"img_size"}))
         if taken:
-            raise ValueError(f"{taken[0]} comes from the data or has an option of its own; leave it out of model_args")
+            option = _OWN_OPTIONS.get(taken[0])
+            what = f"has an option of its own, {option}" if option else "comes from the data"
+            raise ValueError(f"{taken[0]} {what}; leave it out of --model-arg (in files model_args)")
         return value
 
     @property

@@ -1,7 +1,7 @@
 """Images to have encrypted: made so that their encryption leaves nothing of a key open.
 
 Where a sample can come from c places, and masks from a group of g, q queries of samples with b values make ``b^q / g``
-words, and the c samples need distinct ones (Jolfaei, Wu & Muthukkumarasamy, IEEE TIFS 11(2), 2016, for permutations,
+words, and the c samples need distinct ones (Jolfaei, Wu & Muthukkumarasamy, IEEE TIFS 11, 2016, for permutations,
 g = 1). Blocks with states have a whole block for a word, tables that all blocks share a sample of every block: noise
 does for both.
 """

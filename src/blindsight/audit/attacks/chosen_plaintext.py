@@ -30,7 +30,7 @@ class ChosenPlaintextAttack(Attack):
     name: ClassVar[str] = "chosen-plaintext"
     title: ClassVar[str] = "the key from chosen images"
     reference: ClassVar[str] = (
-        "Jolfaei, Wu & Muthukkumarasamy, IEEE TIFS 11(2), 2016, for permutation-only ciphers; here for signed "
+        "Jolfaei, Wu & Muthukkumarasamy, IEEE TIFS 11, 2016, for permutation-only ciphers; here for signed "
         "permutations of bytes or nibbles, with the block structure of the scheme"
     )
     observes: ClassVar[type[Observation]] = ChosenPlaintext

@@ -15,7 +15,9 @@ from blindsight.audit.threat import Observation
 
 __all__ = ["FeatureReconstruction", "FeatureReconstructionHalf"]
 
-_PAPER = "Chang and Li, 'Attacks on image encryption schemes for privacy-preserving deep neural networks', 2020"
+_PAPER = (
+    "Chang & Case, 'Attacks on Image Encryption Schemes for Privacy-Preserving Deep Neural Networks', arXiv 2004.13263"
+)
 
 
 @register_attack

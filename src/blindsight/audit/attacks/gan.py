@@ -20,8 +20,8 @@ class GanAttack(LearnedAttack):
     image with what it was.
 
     The discriminator sees plain public images and what the generator makes of the protected set. The loss is the
-    non-saturating one (Goodfellow et al., 2014), the optimiser Adam with beta1 0.5, as in the paper. Its generator sees
-    one block at a time; here every output block is made from the whole image, by the network of ``inverse-network``,
+    non-saturating one (Goodfellow et al., 2014), the optimiser Adam with beta1 0.5, as in
+    Ito's code. The generator there sees one block at a time; here every output block is made from the whole image, by the network of ``inverse-network``,
     around a linear map, and outputs are not squashed. That map begins near 0, so that nothing of the input is in the
     output before it has been learned. The discriminator is held by a penalty on its gradient (R1; Mescheder, Geiger &
     Nowozin, ICML 2018) in place of a spectral norm. Learning rates fall as a cosine to 0, and the generator that is
@@ -32,7 +32,7 @@ class GanAttack(LearnedAttack):
     find the way, not that there is none.
 
     Args:
-        steps: of training. The paper's 25 epochs of 50,000 images in batches of 64 are about 19,500.
+        steps: of training. Ito's 25 epochs of 50,000 images in batches of 64 are about 19,500.
         batch: images a step.
         width: of the generator's tokens, a multiple of 32.
         depth: its transformer layers.
@@ -49,8 +49,8 @@ class GanAttack(LearnedAttack):
     name: ClassVar[str] = "gan"
     title: ClassVar[str] = "a generator taught by the look of public images"
     reference: ClassVar[str] = (
-        "Sirichotedumrong's GAN attack as Ito, Kinoshita & Kiya publish it beside arXiv 2008.03143, with a "
-        "generator that sees the whole image and a gradient penalty"
+        "the GAN-Attack of Sirichotedumrong & Kiya, arXiv 2010.06198, as Ito's code has it, with a generator that sees "
+        "the whole image and a gradient penalty"
     )
     observes: ClassVar[type[Observation]] = ProtectedSet
     needs_public: ClassVar[bool] = True

@@ -36,7 +36,7 @@ class _Inverse(LearnedAttack):
     best: a network that has learned its pairs by heart restores nothing else.
 
     Args:
-        steps: of training. The paper's 50 epochs of 50,000 images in batches of 128 are about 19,500.
+        steps: of training. The authors' code has 50 epochs of 50,000 images in batches of 128: about 19,500.
         batch: pairs a step.
         width: of the network's tokens.
         depth: transformer layers.

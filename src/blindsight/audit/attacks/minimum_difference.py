@@ -23,7 +23,9 @@ __all__ = ["MinimumDifference", "PooledMinimumDifference"]
 
 #: Images that the pooled costs are taken from; more change nothing.
 POOLED = 400
-_PAPER = "Chang and Li, 'Attacks on image encryption schemes for privacy-preserving deep neural networks', 2020"
+_PAPER = (
+    "Chang & Case, 'Attacks on Image Encryption Schemes for Privacy-Preserving Deep Neural Networks', arXiv 2004.13263"
+)
 
 Halves = NDArray[np.int16]  # values doubled and moved to -255 to 255: negation is a change of sign
 

@@ -1,6 +1,6 @@
 """EtC, encryption-then-compression: block-wise scrambling that leaves images compressible.
 
-Chuman, Sirichotedumrong & Kiya, IEEE TIFS 14(6), 2019; MaungMaung & Kiya, arXiv 2204.07707, for isotropic networks.
+Chuman, Sirichotedumrong & Kiya, arXiv 1811.00236; MaungMaung & Kiya, arXiv 2204.07707, for isotropic networks.
 """
 
 from collections.abc import Sequence
