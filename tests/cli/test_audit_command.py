@@ -222,3 +222,53 @@ def test_a_classifier_and_a_model_are_read_from_run_folders(run, fails, run_of):
     assert "is a model of protected images; give one that was trained on plain" in fails(line + " --classifier shared")
     assert "birds knows 2 classes, and they are not the 2 of these images" in fails(line + " --classifier birds")
     assert "sees and out differ in kind" in fails(line + " --model sees")
+
+
+@pytest.mark.usefixtures("out")
+def test_an_encrypted_model_beside_its_checkpoint_gives_the_key_away(run, fails, tmp_path):
+    pytest.importorskip("timm")
+    import torch
+
+    from blindsight.audit.attacks.weight_matching import WeightMatching
+    from blindsight.nets import create_model
+    from blindsight.nets.runs import load_run, save_run
+
+    register_attack(WeightMatching)
+    torch.manual_seed(0)
+    args = {"img_size": 16, "patch_size": 8, "depth": 1}
+    model = create_model("vit_micro_patch4_32", num_classes=2, in_chans=3, **args)
+    plain = Profile(kind="plain", size=(16, 16), classes=("cat", "dog"))
+    save_run(Path("plain"), model, plain, architecture="vit_micro_patch4_32", size=(16, 16), model_args=args)
+    torch.save(model.state_dict(), tmp_path / "public.pth")
+    run("protect photos shared --key owner.key --scheme shf --block-size 8 --size 16 --fit crop")
+    run("encrypt-model plain --key owner.key --scheme shf --block-size 8 --out encrypted")
+    line = "audit shared --key owner.key --threat shared-model --attack weight-matching --model encrypted"
+    for given in ("plain", "public.pth"):
+        answer = json.loads(run(f"{line} --checkpoint {given} --json")[0])
+        (threat,) = answer["threats"]
+        assert (threat["level"], threat["best"]) == ("restored", "weight-matching")
+        assert threat["attacks"][0]["pick"]["key"]["samples"] == 1
+    answer = json.loads(run(f"{line} --json")[0])
+    assert "needs the public checkpoint" in answer["threats"][0]["attacks"][0]["why_not"]
+    assert load_run(Path("encrypted")).profile.kind == "cipher"
+    assert "takes protected images; give the plain model" in fails(f"{line} --checkpoint encrypted")
+    assert "there is no weights file nothing" in fails(f"{line} --checkpoint nothing")
+    assert "give that with --model RUN" in fails("audit shared --checkpoint plain")
+
+
+@pytest.mark.usefixtures("out")
+def test_whoever_has_candidates_finds_the_originals_among_them(run, fails, tmp_path):
+    from blindsight.audit.attacks.candidate_confirmation import CandidateConfirmation
+
+    register_attack(CandidateConfirmation)
+    for k in range(6):
+        write_image(tmp_path / f"album/{k}.png", 16, 16, 200 + k)  # five of them are originals
+    line = "audit out --attack candidate-confirmation --threat candidates --key owner.key"
+    answer = json.loads(run(f"{line} --candidates album --json")[0])
+    (threat,) = answer["threats"]
+    assert answer["candidates"] == 6
+    (attack,) = threat["attacks"]
+    assert attack["facts"]["confirmed"] >= 5
+    assert attack["pick"]["exact"]["mean"] >= 0.5
+    assert attack["pick"]["reidentified"]["pixels"]["candidates"] == answer["sample"] + 1
+    assert "cannot be tried: give --candidates PICTURES" in fails(line)
