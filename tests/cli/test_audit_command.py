@@ -119,8 +119,44 @@ def test_schemes_are_compared(run):
     assert lines[3].startswith("| pe | ")
     assert lines[4] == f"page: {Path('c/compare.html').resolve()}  (shows originals)"
     assert "pe, protected-set: grey" in err.splitlines()
-    out, _ = run("audit compare --schemes shf --data public --block-size 16 --known-pairs 1 --out c --json")
-    assert json.loads(out)["cells"] == json.loads(Path("c/compare.json").read_text())["cells"]
+    assert lines[6] == f"table: {Path('c/compare.md').resolve()}"
+    assert "\n".join(lines[:4]) in Path("c/compare.md").read_text()
+    line = "audit compare --schemes shf --data public --block-size 16 --known-pairs 1 --out c --json --reduce level"
+    answer = json.loads(run(line)[0])
+    assert answer["cells"] == json.loads(Path("c/compare.json").read_text())["cells"]
+    assert (answer["trials"], answer["reductions"], answer["decoys"]) == (1, ["level"], 1)
+
+
+@pytest.mark.usefixtures("owners_folder")
+def test_ciphers_and_ways_of_mixing_are_compared_over_trials(run, fails, tmp_path):
+    for label in ("cat", "dog"):
+        for k in range(12):
+            write_image(tmp_path / f"pets/{label}/{k}.png", 16, 16, 100 * len(label) + ord(label[0]) + k)
+    schemes = "--schemes bps:scramble=true,pbm:sources=2,block=8,instahide:views=2 --data pets --block-size 8"
+    small = "--sample 6 --public 4 --candidates 5 --known-pairs 1 --out c"
+    out, err = run(f"audit compare {schemes} {small} --trials 2 --attack test-useless --attack test-paired")
+    lines = out.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:5]] == [
+        "| bps:scramble=true",
+        "| pbm:sources=2,block=8",
+        "| instahide:views=2",
+    ]
+    assert all("does not apply: a mixed set has no key that known pairs could give away" in line for line in lines[3:5])
+    assert "trial 2, bps:scramble=true, protected-set: grey" in err.splitlines()
+    data = json.loads(Path("c/compare.json").read_text())
+    assert (data["trials"], data["decoys"], data["public"]) == (2, 5, 4)
+    assert all(len(cell["trials"]) == 2 for cell in data["cells"])
+    (tmp_path / "flat").mkdir()
+    for k in range(6):
+        write_image(tmp_path / f"flat/{k}.png", 16, 16, k)
+    assert "pbm mixes images of one class, and flat has no classes; give CLASS/IMAGE" in fails(
+        "audit compare --schemes pbm --data flat --block-size 8 --known-pairs 1"
+    )
+    assert "mixing needs 11 images of a class" in fails(
+        f"audit compare --schemes pbm --data pets --sample 8 {small[11:]}"
+    )
+    assert "mixup has no parameter 'block'" in fails("audit compare --schemes mixup:block=8 --data pets")
+    assert "unknown reduction" in fails("audit compare --data pets --reduce blur")
 
 
 @pytest.mark.usefixtures("out")
