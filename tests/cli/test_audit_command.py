@@ -132,7 +132,7 @@ def test_ciphers_and_ways_of_mixing_are_compared_over_trials(run, fails, tmp_pat
     for label in ("cat", "dog"):
         for k in range(12):
             write_image(tmp_path / f"pets/{label}/{k}.png", 16, 16, 100 * len(label) + ord(label[0]) + k)
-    schemes = "--schemes bps:scramble=true,pbm:sources=2,block=8,instahide:views=2 --data pets --block-size 8"
+    schemes = "--schemes bps:scramble=true,pbm:sources=2,block=8,instahide:views=2 --data ./pets --block-size 8"
     small = "--sample 6 --public 4 --candidates 5 --known-pairs 1 --out c"
     out, err = run(f"audit compare {schemes} {small} --trials 2 --attack test-useless --attack test-paired")
     lines = out.splitlines()
@@ -145,6 +145,12 @@ def test_ciphers_and_ways_of_mixing_are_compared_over_trials(run, fails, tmp_pat
     assert "trial 2, bps:scramble=true, protected-set: grey" in err.splitlines()
     data = json.loads(Path("c/compare.json").read_text())
     assert (data["trials"], data["decoys"], data["public"]) == (2, 5, 4)
+    assert data["command"] == (
+        "blindsight audit compare --data pets --schemes bps:scramble=true,pbm:sources=2,block=8,instahide:views=2 "
+        "--block-size 8 --known-pairs 1 --attack test-useless --attack test-paired --sample 6 --public 4 "
+        "--candidates 5 --trials 2"
+    )
+    assert data["command"] in Path("c/compare.md").read_text()
     assert all(len(cell["trials"]) == 2 for cell in data["cells"])
     (tmp_path / "flat").mkdir()
     for k in range(6):
