@@ -174,7 +174,9 @@ def test_candidates_are_the_originals_among_decoys(crops: np.ndarray, tmp_path: 
     cell = found.cell("etc", "candidates")
     assert (cell.level, cell.best, cell.exact.mean) == ("restored", "candidate-confirmation", 1)
     assert cell.exact_chance == pytest.approx(1 / 10)
-    assert cell.as_text().endswith("exact 10 %")
+    assert cell.as_text().endswith(", exact 100 %, traced 100 %; chance " + f"{cell.chance.mean:.2f}, of either 10 %")
+    # What needs no candidates is traced among all of them, too.
+    assert found.cell("pbm:sources=2", "candidates").traced_chance == pytest.approx(1 / 12)
     assert len(held[-1]) == 8 + 4
 
 

@@ -23,7 +23,7 @@ from blindsight.audit.judging import Judging, judge_cases
 from blindsight.audit.results import ThreatResult
 from blindsight.audit.scenario import make_scenario
 from blindsight.audit.scoring import Yardstick
-from blindsight.audit.threat import ChosenPlaintext, KnownPairs
+from blindsight.audit.threat import ChosenPlaintext, KnownPairs, SharedModel
 from blindsight.errors import ParameterError, UnknownNameError
 
 
@@ -174,6 +174,42 @@ def test_the_case_without_a_key_shows_the_originals_and_answers_with_what_it_is_
     key = chosen.truths[0].key
     assert key is not None
     assert np.array_equal(key.apply(crops[0]), crops[0])
+
+
+def test_an_attack_that_learns_is_told_of_a_scheme_that_changes_nothing(crops: np.ndarray) -> None:
+    """Under the scheme's own name it would learn to undo that scheme, and fail where there is nothing to undo."""
+    case = case_of(crops, reductions=["quantise"])
+    told = keyless(case, Learning()).observations[0].profile
+    assert keyless(case, Useless()).observations[0].profile == case.observations[0].profile
+    assert (told.scheme, told.reductions) == ("rrp", ())
+    changed = make_scenario(crops, "rrp", 16, parameters=told.parameters, key_scope="image").observation
+    assert np.array_equal(changed.images, crops)
+    seen = []
+
+    class Looking(Learning):
+        def run(self, observation, budget):
+            seen.append(observation.profile.scheme)
+            return super().run(observation, budget)
+
+    judge_case(case_of(crops, public=crops[:2]), [Looking()], Judging())
+    assert seen == ["shf", "rrp"]
+
+
+def test_the_model_of_the_case_without_a_key_is_the_checkpoint(crops: np.ndarray) -> None:
+    case = case_of(crops, "shared-model", model="encrypted", checkpoint="plain")
+    seen = keyless(case).observations[0]
+    assert isinstance(seen, SharedModel)
+    assert (seen.model, seen.checkpoint) == ("plain", "plain")
+
+
+def test_what_a_weaker_attacker_found_is_traced_among_the_stronger_ones_candidates(crops: np.ndarray) -> None:
+    weak = case_of(crops[:5])
+    made = make_scenario(crops[:5], "shf", 16, "candidates", candidates=crops)
+    strong = Case("candidates", (made.observation,), (made.truth,), crops[5:])
+    results = judge_cases([weak, strong], [Perfect()], Judging(), ["protected-set", "candidates"])
+    found = [result.attacks[0].scores for result in results]
+    assert [scores.pick.reidentified["pixels"].candidates for scores in found if scores is not None] == [5, 9]
+    assert [result.attacks[0].run_as for result in results] == ["protected-set"] * 2
 
 
 def test_queries_are_counted_for_each_attack_anew(crops: np.ndarray) -> None:

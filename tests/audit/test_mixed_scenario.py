@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blindsight.audit.mixed_scenario import make_mixed_scenario
-from blindsight.audit.threat import LabelledSet
+from blindsight.audit.threat import Candidates, LabelledSet, ProtectedSet
 from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.profile import Codec
 
@@ -57,6 +57,36 @@ def test_a_seed_is_a_trial_and_jpeg_is_seen_decoded():
     assert not np.array_equal(seen(seed=1), seen(seed=2))
     coded = seen(seed=1, codec=Codec(format="jpeg", quality=50, subsampling="4:4:4"))
     assert not np.array_equal(coded, seen(seed=1))
+
+
+def test_what_each_attacker_is_given():
+    def made(threat, **more):
+        return make_mixed_scenario(PLAIN, LABELS, block=4, sources=5, threat=threat, **more).observation
+
+    assert type(made("protected-set")) is ProtectedSet
+    labelled = made("labelled-set", public=PLAIN[:2], public_labels=LABELS[:2])
+    assert np.array_equal(labelled.public_labels, LABELS[:2])
+    held = made("candidates", candidates=PLAIN)
+    assert isinstance(held, Candidates)
+    assert not np.array_equal(held.candidates, PLAIN)
+    assert np.array_equal(np.sort(held.candidates, axis=0), np.sort(PLAIN, axis=0))
+    assert np.array_equal(held.images, labelled.images)
+
+
+@pytest.mark.parametrize(
+    ("threat", "error", "said"),
+    [
+        ("known-pairs", ParameterError, "does not apply: a mixed set has no key that known pairs"),
+        ("chosen-plaintext", ParameterError, "does not apply"),
+        ("shared-model", ParameterError, "its models take plain images"),
+        ("candidates", ParameterError, "needs candidates"),
+        ("one-image", ParameterError, "one by one"),
+        ("two-images", UnknownNameError, "unknown threat model"),
+    ],
+)
+def test_attackers_without_sense_are_refused(threat, error, said):
+    with pytest.raises(error, match=said):
+        make_mixed_scenario(PLAIN, LABELS, block=4, sources=5, threat=threat)
 
 
 @pytest.mark.parametrize(

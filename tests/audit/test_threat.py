@@ -78,6 +78,17 @@ def test_jpeg_is_seen_as_it_is_decoded() -> None:
     assert not np.array_equal(seen, lossless)
 
 
+def test_the_owner_reduces_before_encrypting_and_the_truth_is_what_was_there() -> None:
+    made = make_scenario(PLAIN, "shf", 4, reductions=["quantise:levels=2"])
+    assert made.observation.profile.reductions == ("quantise:levels=2",)
+    assert np.array_equal(made.truth.images, PLAIN)
+    assert made.truth.key is not None
+    revealed = made.truth.key.inverse().apply(made.observation.images)
+    assert set(np.unique(revealed)) == {64, 192}
+    with pytest.raises(UnknownNameError, match="unknown reduction"):
+        make_scenario(PLAIN, "shf", 4, reductions=["blur"])
+
+
 def test_another_trial_has_another_key() -> None:
     a, b = (make_scenario(PLAIN, "etc", 4, seed=seed).observation for seed in (1, 2))
     assert a.profile.key_id != b.profile.key_id

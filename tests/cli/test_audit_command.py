@@ -119,8 +119,50 @@ def test_schemes_are_compared(run):
     assert lines[3].startswith("| pe | ")
     assert lines[4] == f"page: {Path('c/compare.html').resolve()}  (shows originals)"
     assert "pe, protected-set: grey" in err.splitlines()
-    out, _ = run("audit compare --schemes shf --data public --block-size 16 --known-pairs 1 --out c --json")
-    assert json.loads(out)["cells"] == json.loads(Path("c/compare.json").read_text())["cells"]
+    assert lines[6] == f"table: {Path('c/compare.md').resolve()}"
+    assert "\n".join(lines[:4]) in Path("c/compare.md").read_text()
+    line = "audit compare --schemes shf --data public --block-size 16 --known-pairs 1 --out c --json --reduce level"
+    answer = json.loads(run(line)[0])
+    assert answer["cells"] == json.loads(Path("c/compare.json").read_text())["cells"]
+    assert (answer["trials"], answer["reductions"], answer["decoys"]) == (1, ["level"], 1)
+
+
+@pytest.mark.usefixtures("owners_folder")
+def test_ciphers_and_ways_of_mixing_are_compared_over_trials(run, fails, tmp_path):
+    for label in ("cat", "dog"):
+        for k in range(12):
+            write_image(tmp_path / f"pets/{label}/{k}.png", 16, 16, 100 * len(label) + ord(label[0]) + k)
+    schemes = "--schemes bps:scramble=true,pbm:sources=2,block=8,instahide:views=2 --data ./pets --block-size 8"
+    small = "--sample 6 --public 4 --candidates 5 --known-pairs 1 --out c"
+    out, err = run(f"audit compare {schemes} {small} --trials 2 --attack test-useless --attack test-paired")
+    lines = out.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:5]] == [
+        "| bps:scramble=true",
+        "| pbm:sources=2,block=8",
+        "| instahide:views=2",
+    ]
+    assert all("does not apply: a mixed set has no key that known pairs could give away" in line for line in lines[3:5])
+    assert "trial 2, bps:scramble=true, protected-set: grey" in err.splitlines()
+    data = json.loads(Path("c/compare.json").read_text())
+    assert (data["trials"], data["decoys"], data["public"]) == (2, 5, 4)
+    assert data["command"] == (
+        "blindsight audit compare --data pets --schemes bps:scramble=true,pbm:sources=2,block=8,instahide:views=2 "
+        "--block-size 8 --known-pairs 1 --attack test-useless --attack test-paired --sample 6 --public 4 "
+        "--candidates 5 --trials 2"
+    )
+    assert data["command"] in Path("c/compare.md").read_text()
+    assert all(len(cell["trials"]) == 2 for cell in data["cells"])
+    (tmp_path / "flat").mkdir()
+    for k in range(6):
+        write_image(tmp_path / f"flat/{k}.png", 16, 16, k)
+    assert "pbm mixes images of one class, and flat has no classes; give CLASS/IMAGE" in fails(
+        "audit compare --schemes pbm --data flat --block-size 8 --known-pairs 1"
+    )
+    assert "mixing needs 11 images of a class" in fails(
+        f"audit compare --schemes pbm --data pets --sample 8 {small[11:]}"
+    )
+    assert "mixup has no parameter 'block'" in fails("audit compare --schemes mixup:block=8 --data pets")
+    assert "unknown reduction" in fails("audit compare --data pets --reduce blur")
 
 
 @pytest.mark.usefixtures("out")
@@ -222,3 +264,53 @@ def test_a_classifier_and_a_model_are_read_from_run_folders(run, fails, run_of):
     assert "is a model of protected images; give one that was trained on plain" in fails(line + " --classifier shared")
     assert "birds knows 2 classes, and they are not the 2 of these images" in fails(line + " --classifier birds")
     assert "sees and out differ in kind" in fails(line + " --model sees")
+
+
+@pytest.mark.usefixtures("out")
+def test_an_encrypted_model_beside_its_checkpoint_gives_the_key_away(run, fails, tmp_path):
+    pytest.importorskip("timm")
+    import torch
+
+    from blindsight.audit.attacks.weight_matching import WeightMatching
+    from blindsight.nets import create_model
+    from blindsight.nets.runs import load_run, save_run
+
+    register_attack(WeightMatching)
+    torch.manual_seed(0)
+    args = {"img_size": 16, "patch_size": 8, "depth": 1}
+    model = create_model("vit_micro_patch4_32", num_classes=2, in_chans=3, **args)
+    plain = Profile(kind="plain", size=(16, 16), classes=("cat", "dog"))
+    save_run(Path("plain"), model, plain, architecture="vit_micro_patch4_32", size=(16, 16), model_args=args)
+    torch.save(model.state_dict(), tmp_path / "public.pth")
+    run("protect photos shared --key owner.key --scheme shf --block-size 8 --size 16 --fit crop")
+    run("encrypt-model plain --key owner.key --scheme shf --block-size 8 --out encrypted")
+    line = "audit shared --key owner.key --threat shared-model --attack weight-matching --model encrypted"
+    for given in ("plain", "public.pth"):
+        answer = json.loads(run(f"{line} --checkpoint {given} --json")[0])
+        (threat,) = answer["threats"]
+        assert (threat["level"], threat["best"]) == ("restored", "weight-matching")
+        assert threat["attacks"][0]["pick"]["key"]["samples"] == 1
+    answer = json.loads(run(f"{line} --json")[0])
+    assert "needs the public checkpoint" in answer["threats"][0]["attacks"][0]["why_not"]
+    assert load_run(Path("encrypted")).profile.kind == "cipher"
+    assert "takes protected images; give the plain model" in fails(f"{line} --checkpoint encrypted")
+    assert "there is no weights file nothing" in fails(f"{line} --checkpoint nothing")
+    assert "give that with --model RUN" in fails("audit shared --checkpoint plain")
+
+
+@pytest.mark.usefixtures("out")
+def test_whoever_has_candidates_finds_the_originals_among_them(run, fails, tmp_path):
+    from blindsight.audit.attacks.candidate_confirmation import CandidateConfirmation
+
+    register_attack(CandidateConfirmation)
+    for k in range(6):
+        write_image(tmp_path / f"album/{k}.png", 16, 16, 200 + k)  # five of them are originals
+    line = "audit out --attack candidate-confirmation --threat candidates --key owner.key"
+    answer = json.loads(run(f"{line} --candidates album --json")[0])
+    (threat,) = answer["threats"]
+    assert answer["candidates"] == 6
+    (attack,) = threat["attacks"]
+    assert attack["facts"]["confirmed"] >= 5
+    assert attack["pick"]["exact"]["mean"] >= 0.5
+    assert attack["pick"]["reidentified"]["pixels"]["candidates"] == answer["sample"] + 1
+    assert "cannot be tried: give --candidates PICTURES" in fails(line)

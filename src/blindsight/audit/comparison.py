@@ -43,6 +43,7 @@ class Comparison:
         trials: how often, each with fresh keys and images.
         seconds: budget an attack and cell; None is no limit.
         seed: of keys, images and attacks of the first trial; the next takes the next one.
+        command: that makes the same again; empty where there is none.
         cells: a scheme after the other.
         page: ``compare.html``.
         numbers: ``compare.json``.
@@ -59,6 +60,7 @@ class Comparison:
     trials: int
     seconds: float | None
     seed: int
+    command: str
     cells: tuple[Cell, ...]
     page: Path
     numbers: Path
@@ -92,6 +94,7 @@ class Comparison:
             "trials": self.trials,
             "seconds": self.seconds,
             "seed": self.seed,
+            "command": self.command or None,
             "cells": [cell.as_json() for cell in self.cells],
         }
 
@@ -124,7 +127,8 @@ class Comparison:
             "The best attack, mean SSIM of what it gives (in brackets: in the best of the states that nothing observed "
             "tells apart), images that come back bit for bit, and the SSIM of the best guess."
         )
-        return "\n\n".join([what, self.to_table(), means, *self.notes]) + "\n"
+        command = [f"    {self.command}"] if self.command else []
+        return "\n\n".join([what, self.to_table(), means, *self.notes, *command]) + "\n"
 
     @property
     def notes(self) -> list[str]:
@@ -145,6 +149,7 @@ def compare_schemes(
     attacks: Sequence[Attack],
     judging: Judging | None = None,
     trials: int = 1,
+    command: str = "",
 ) -> Comparison:
     """Attacks every scheme under every threat model; writes ``compare.html``, ``compare.json`` and ``compare.md``.
 
@@ -158,6 +163,7 @@ def compare_schemes(
         attacks: which.
         judging: budgets, measures, progress; its seed is that of the first trial.
         trials: how often, each with a fresh key and images drawn anew.
+        command: what was typed, for the reader; without paths.
 
     Raises:
         UnknownNameError: no such scheme or threat model.
@@ -200,6 +206,7 @@ def compare_schemes(
         trials=trials,
         seconds=judging.seconds,
         seed=judging.seed,
+        command=command,
         cells=cells,
         page=out.resolve() / "compare.html",
         numbers=out.resolve() / "compare.json",

@@ -142,9 +142,7 @@ class Cell:
         """Share of exact images that naming a candidate at random gives; 0 where nobody has candidates."""
         if self.threat != Candidates.name:
             return 0.0
-        # What was found for a weaker attacker was traced among fewer.
-        levels = [trial.levels.protected.reidentified for trial in self.trials if trial.levels is not None]
-        return float(np.mean([found["pixels"].chance for found in levels]))
+        return self.traced_chance or 0.0
 
     @property
     def chance(self) -> Figure:
@@ -186,7 +184,7 @@ class Cell:
         return found
 
     def as_text(self) -> str:
-        """For a table: ``broken (2 of 3 trials): **known-pairs**, SSIM 1.00, exact 100 %; chance .14``."""
+        """For a table: ``broken (2 of 3 trials): known-pairs, SSIM 1.00, exact 100 %; chance 0.14``."""
         said = LEVELS[self.level].lower()
         if not self.applies:
             return f"{said}: {self.trials[0].reason[:1].lower()}{self.trials[0].reason[1:]}"
@@ -195,10 +193,11 @@ class Cell:
         pick, top, exact = self.ssim, self.ssim_best, self.exact
         bracket = f" ({top.mean:.2f})" if f"{top.mean:.2f}" != f"{pick.mean:.2f}" else ""
         chance = f"chance {self.chance.mean:.2f}"
-        if self.exact_chance:
-            chance += f", exact {percent(self.exact_chance)}"
-        who = self.best or "as published"
-        return f"{said}: {who}, SSIM {pick.mean:.2f}{bracket}, exact {percent(exact.mean)}; {chance}"
+        shares = f"exact {percent(exact.mean)}"
+        if self.exact_chance and self.traced is not None:
+            shares += f", traced {percent(self.traced.mean)}"
+            chance += f", of either {percent(self.exact_chance)}"
+        return f"{said}: {self.best or 'as published'}, SSIM {pick.mean:.2f}{bracket}, {shares}; {chance}"
 
     def as_json(self) -> dict[str, Any]:
         """All numbers, trial by trial."""

@@ -90,7 +90,7 @@ def _judged(case: Case, attacks: Sequence[Attack], judging: Judging, done: dict[
             trial = _tried(attack, case, judging, case.threat)
             result = _scored(_result(attack, trial, case, judging), trial, case, levels, judging)
             done[attack.name] = _Run(case, trial, result)
-    runs = [done[attack.name] for attack in attacks]
+    runs = [_among(done[attack.name], case, levels, judging) for attack in attacks]
     if truth is None or levels is None:
         found = {
             run.result.name: Pictures(seen.images, None, run.trial.reconstruction.images)
@@ -107,7 +107,7 @@ def _judged(case: Case, attacks: Sequence[Attack], judging: Judging, done: dict[
         for attack in attacks:
             if done[attack.name].case is case:
                 done[attack.name] = _on_keyless(attack, done[attack.name], judging)
-        runs = [done[attack.name] for attack in attacks]
+        runs = [_among(done[attack.name], case, levels, judging) for attack in attacks]
         own = [run.result for run in runs if run.case is case]
         if not any(result.is_evidence for result in own):
             level, reason = "unknown", _why_unknown(own)
@@ -118,6 +118,13 @@ def _judged(case: Case, attacks: Sequence[Attack], judging: Judging, done: dict[
             shown = in_best_state(shown, truth, seen, one_state=_one_state(case))
         pictures[best.name] = Pictures(seen.images, truth.images, shown.images)
     return _threat_result(case, level, reason, None if best is None else best.name, runs, levels, pictures)
+
+
+def _among(run: _Run, case: Case, levels: Levels | None, judging: Judging) -> _Run:
+    """The run as it counts here: what a weaker attacker's attack found is traced among all that this one could mean."""
+    if run.case.others is case.others:
+        return run
+    return replace(run, result=_scored(run.result, run.trial, case, levels, judging))
 
 
 def _holds_for(run: _Run, case: Case) -> bool:

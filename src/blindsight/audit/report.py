@@ -23,7 +23,7 @@ from blindsight.audit.opening import Published, open_published, originals_of
 from blindsight.audit.plain_images import public_images
 from blindsight.audit.results import ThreatResult
 from blindsight.audit.scenario import Truth, publisher
-from blindsight.audit.threat import THREATS, Oracle
+from blindsight.audit.threat import THREATS, Candidates, Oracle
 from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.owner.index import default_index
 from blindsight.owner.keys import SecretKey
@@ -35,6 +35,8 @@ __all__ = ["FORMAT", "AuditReport", "Granted", "audit_protected", "chosen_attack
 
 FORMAT = "blindsight-audit-report/1"
 Pixels = NDArray[np.uint8]
+#: Candidate originals that an attacker holds, at most.
+CANDIDATES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,8 @@ class Granted:
         public: plain images that anybody can get.
         pairs: originals that the attacker has with their protected images.
         model: a module that the attacker has, as :class:`~blindsight.audit.threat.SharedModel` says.
+        checkpoint: the public weights that it began from, likewise.
+        candidates: plain images that the attacker has and that may be originals.
     """
 
     key: SecretKey | None = None
@@ -54,6 +58,8 @@ class Granted:
     public: Source | None = None
     pairs: int = 0
     model: Any = None
+    checkpoint: Any = None
+    candidates: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class AuditReport:
         sample: images that attackers saw.
         public: plain images that they had besides.
         pairs: known pairs, where that threat was tried.
+        candidates: plain images that the candidates attacker had, where that threat was tried.
         seconds: budget an attack and threat model; None is no limit.
         seed: of every choice.
         scored: whether the originals were granted.
@@ -81,6 +88,7 @@ class AuditReport:
     sample: int
     public: int
     pairs: int
+    candidates: int
     seconds: float | None
     seed: int
     scored: bool
@@ -113,6 +121,7 @@ class AuditReport:
             "sample": self.sample,
             "public": self.public,
             "known_pairs": self.pairs,
+            "candidates": self.candidates,
             "seconds": self.seconds,
             "seed": self.seed,
             "scored": self.scored,
@@ -184,7 +193,11 @@ def audit_protected(
     if granted.public is not None:
         height, width = published.images.shape[1:3]
         public = _without(public_images(granted.public, published.profile, (height, width), judging.seed), originals)
-    cases = [_case(name, published, originals, public, granted, pairs) for name in names]
+    held = None
+    if granted.candidates is not None and Candidates.name in names:
+        size = (published.images.shape[1], published.images.shape[2])
+        held = public_images(granted.candidates, published.profile, size, judging.seed, most=CANDIDATES)
+    cases = [_case(name, published, originals, public, granted, pairs, held) for name in names]
     results = judge_cases(cases, chosen, judging, threats or ALWAYS)
     report = AuditReport(
         profile=published.profile,
@@ -192,6 +205,7 @@ def audit_protected(
         sample=len(published.images) - pairs,
         public=0 if public is None else len(public),
         pairs=pairs,
+        candidates=0 if held is None else len(held),
         seconds=judging.seconds,
         seed=judging.seed,
         scored=originals is not None,
@@ -217,6 +231,7 @@ def _threats(wanted: Sequence[str], granted: Granted, published: Published, atta
         "one-image": None,
         "protected-set": None,
         "labelled-set": None if published.labels is not None else "the set has no classes",
+        "candidates": None if granted.candidates is not None else "give --candidates PICTURES",
         "known-pairs": None if granted.pairs else "say how many with --known-pairs",
         "chosen-plaintext": None if granted.key else "give --key, which answers the attacker",
         "shared-model": None if granted.model is not None else "give --model",
@@ -225,7 +240,7 @@ def _threats(wanted: Sequence[str], granted: Granted, published: Published, atta
 
 
 def _without(public: Pixels, originals: Pixels | None) -> Pixels | None:
-    """The public images that are none of the originals."""
+    """The images that are none of the originals."""
     if originals is None:
         return public
     private = {image.tobytes() for image in originals}
@@ -240,6 +255,7 @@ def _case(
     public: Pixels | None,
     granted: Granted,
     pairs: int,
+    candidates: Pixels | None,
 ) -> Case:
     """What a threat model's attacker sees of the set, and the truth."""
     n = len(published.images) - pairs
@@ -253,7 +269,9 @@ def _case(
     elif name == "labelled-set" and published.labels is not None:
         more = {"labels": published.labels[:n]}
     elif name == "shared-model":
-        more = {"model": granted.model}
+        more = {"model": granted.model, "checkpoint": granted.checkpoint}
+    elif candidates is not None and name == Candidates.name:
+        more = {"candidates": candidates}
     kind = THREATS["protected-set" if name == "one-image" else name]
     seen = kind(profile=profile, images=images, public=public, **more)
     key = None
@@ -263,4 +281,8 @@ def _case(
     truth = None if originals is None else Truth(originals[:n], key, labels)
     if name == "one-image":
         return one_by_one(seen, truth)
-    return Case(name, (seen,), () if truth is None else (truth,))
+    # Whoever has candidates takes an image for any of them.
+    others = (
+        None if name != Candidates.name or truth is None or candidates is None else _without(candidates, truth.images)
+    )
+    return Case(name, (seen,), () if truth is None else (truth,), others)

@@ -25,6 +25,7 @@ __all__ = [
     "Seed",
     "Threats",
     "judging",
+    "public_checkpoint",
     "require_extra",
     "shared_model",
 ]
@@ -46,8 +47,8 @@ Threats = Annotated[
     typer.Option(
         "--threat",
         metavar="NAME",
-        help="one-image, protected-set, labelled-set, known-pairs, chosen-plaintext or shared-model; may be repeated. "
-        "\\[default: all that what you give allows]",
+        help="one-image, protected-set, labelled-set, candidates, known-pairs, chosen-plaintext or shared-model; may "
+        "be repeated. \\[default: all that what you give allows]",
     ),
 ]
 Budget = Annotated[float, typer.Option("--budget", help="Seconds an attack and kind of attacker.")]
@@ -79,6 +80,34 @@ def shared_model(folder: Path, protected: Path, profile: "Profile") -> Any:
     if loaded.normalisation != (0.5, 0.5):
         raise ProfileMismatchError(f"{folder} takes images of another normalisation than 0.5, 0.5; train it again")
     return loaded.model
+
+
+def public_checkpoint(given: Path, model: Path) -> Any:
+    """The plain module that a run's model began from.
+
+    Args:
+        given: a run folder, or a weights file of the architecture of ``model``.
+        model: the run folder of the model that the attacker has.
+    """
+    from blindsight.nets import create_model
+    from blindsight.nets.runs import load_run, read_config
+
+    # Its mean and std may be others: they scale columns of the first layer, and directions are what is compared.
+    if given.is_dir():
+        plain = load_run(given)
+        if plain.profile.kind == "cipher":
+            raise ProfileMismatchError(f"{given} takes protected images; give the plain model that {model} began from")
+        return plain.model
+    profile, config = read_config(model)
+    own = {name: value for name, value in config["model_args"].items() if not name.startswith("keyed_")}
+    size = {"img_size": tuple(config["pretrained_cfg"]["input_size"][1:])} | own
+    return create_model(
+        config["architecture"],
+        num_classes=len(profile.classes),
+        in_chans=profile.channels,
+        checkpoint=given,
+        **size,
+    ).eval()
 
 
 def _classify(folder: Path, classes: Sequence[str]) -> Callable[[Any], Any]:

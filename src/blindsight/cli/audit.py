@@ -15,12 +15,14 @@ from blindsight.cli._audit import (
     Seed,
     Threats,
     judging,
+    public_checkpoint,
     require_extra,
     shared_model,
 )
 from blindsight.cli._common import AsJson, print_json
 from blindsight.cli._data import DataRoot
 from blindsight.cli.audit_compare import compare
+from blindsight.errors import ParameterError
 
 if TYPE_CHECKING:
     from blindsight.audit.attack import Attack
@@ -72,7 +74,28 @@ def run(
         typer.Option("--key", help="Key file, or -: scores the attacks, and answers chosen plaintexts."),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option("--model", metavar="RUN", help="Grant the attacker a model trained on OUT.")
+        Path | None,
+        typer.Option(
+            "--model", metavar="RUN", help="Grant the attacker a model of OUT's images: trained on them, or encrypted."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE_OR_RUN",
+            help="With --model: grant the public weights that it began from, a weights file or a run folder. Beside "
+            "them an encrypted model gives its key away.",
+        ),
+    ] = None,
+    candidates: Annotated[
+        str | None,
+        typer.Option(
+            "--candidates",
+            metavar="PICTURES",
+            help="Grant plain images that may be originals, such as staff photographs: folder, npz or set by name. The "
+            "attacker tells which of them is behind which protected image.",
+        ),
     ] = None,
     threat: Threats = None,
     attack: Attacks = None,
@@ -100,6 +123,8 @@ def run(
     Example: blindsight audit protected --plain-reference holiday-pictures
 
     Example: blindsight audit protected --known-pairs 4 --owner-truth photos --key owner.key
+
+    Example: blindsight audit protected --key owner.key --candidates staff --model encrypted --checkpoint pretrained.pth
     """
     require_extra("audit")
     from blindsight.audit.opening import attackable_profile, class_names_of
@@ -107,6 +132,8 @@ def run(
     from blindsight.owner.keys import load_keyset
     from blindsight.owner.sources import open_source
 
+    if checkpoint is not None and model is None:
+        raise ParameterError("--checkpoint is what a model began from; give that with --model RUN")
     profile = attackable_profile(out)
     secret = None if key is None else load_keyset(key).get(profile.key_id or "")
     granted = Granted(
@@ -115,6 +142,8 @@ def run(
         public=None if plain_reference is None else open_source(plain_reference, root=data_root),
         pairs=known_pairs,
         model=None if model is None else shared_model(model, out, profile),
+        checkpoint=None if model is None or checkpoint is None else public_checkpoint(checkpoint, model),
+        candidates=None if candidates is None else open_source(candidates, root=data_root),
     )
     chosen = chosen_attacks(attack or (), learned=learned)
     with judging(budget, seed, lpips, classifier, class_names_of(out, profile, index)) as how:

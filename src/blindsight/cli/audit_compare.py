@@ -1,5 +1,6 @@
 """``blindsight audit compare``: schemes side by side, for each kind of attacker."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,13 @@ from blindsight.cli._data import DataRoot, Download, Format, Gray, Quality, Subs
 
 __all__ = ["compare"]
 
+#: Options that change nothing of the figures, and those whose paths are nobody's business.
+NOT_TOLD = ("out", "data_root", "download", "as_json")
+PATHS = ("data", "lpips", "classifier")
+
 
 def compare(
+    context: typer.Context,
     data: Annotated[str, typer.Option(help="Plain images: a folder, CSV or npz, or a torchvision set by name.")],
     schemes: Annotated[
         str,
@@ -108,8 +114,11 @@ def compare(
             per_class=per_class,
         )
 
+    typed = _typed(context)
     with judging(budget, seed, lpips, classifier, source.classes()) as how:
-        found = compare_schemes(draw, setting, out, threats=threat or (), attacks=chosen, judging=how, trials=trials)
+        found = compare_schemes(
+            draw, setting, out, threats=threat or (), attacks=chosen, judging=how, trials=trials, command=typed
+        )
     if as_json:
         paths = {"page": str(found.page), "data": str(found.numbers), "table": str(found.table)}
         print_json(paths | found.as_json())
@@ -118,3 +127,19 @@ def compare(
     typer.echo(f"page: {found.page}  (shows originals)")
     typer.echo(f"numbers: {found.numbers}")
     typer.echo(f"table: {found.table}")
+
+
+def _typed(context: typer.Context) -> str:
+    """The command with all options that differ from their defaults; of paths the last part, for the table is shown."""
+    words = ["blindsight", "audit", "compare"]
+    for parameter in context.command.params:
+        value = context.params.get(str(parameter.name))
+        if parameter.name in NOT_TOLD or value in (None, parameter.default, [], ()):
+            continue
+        option = parameter.opts[0]
+        if value is True:
+            words.append(option)
+            continue
+        for each in value if isinstance(value, list | tuple) else [value]:
+            words += [option, Path(str(each)).name if parameter.name in PATHS else str(each)]
+    return shlex.join(words)

@@ -32,6 +32,14 @@ def test_every_original_is_recognised(scheme, block, scope):
     assert found.facts == {"candidates": 120, "confirmed": 12}
 
 
+def test_what_all_candidates_have_alike_does_not_drown_what_tells_them_apart():
+    few = CROPS[:4].copy()
+    few[:, :2] = 255  # the brightest samples of all four are then alike
+    found, right = attacked(few, "shf", few.shape[1], few)
+    assert right == 1
+    assert found.facts["confirmed"] == 4
+
+
 @pytest.mark.parametrize("scheme", ["etc", "ele", "pe"])
 def test_where_the_originals_are_not_among_the_candidates_nothing_is_confirmed(scheme):
     found, right = attacked(CROPS[:12], scheme, 4, CROPS[12:])

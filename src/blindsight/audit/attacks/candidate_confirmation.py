@@ -54,8 +54,9 @@ class CandidateConfirmation(Attack):
         known, asked = descriptor(candidates, profile), descriptor(seen.images, profile)
         budget.tell(0.2, "comparing with candidates")
         # In whitened units a feature counts by what it tells candidates apart, not by its size.
-        scale = np.maximum(known.std(axis=0), 1e-3)
-        distances = _distances(asked / scale, known / scale)
+        # Centred, for what all candidates have alike would else drown all differences in rounding.
+        mean, scale = known.mean(axis=0), np.maximum(known.std(axis=0), 1e-3)
+        distances = _distances((asked - mean) / scale, (known - mean) / scale)
         chosen, confirmed = distances.argmin(axis=1), 0
         if profile.codec.lossless:
             difference = np.sqrt(np.mean((asked - known[chosen]) ** 2, axis=1))
