@@ -28,6 +28,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ RESTORED = 0.98
 #: Attacks that take seconds an image, and are run on fewer.
 SLOW = ("jigsaw",)
 #: Features of a face, at most; more are thinned out evenly.
-MOST_FEATURES = 3000
+MOST_FEATURES = 1200
 #: Weight of total variation in denoising.
 SMOOTH = 0.15
 
@@ -325,12 +326,17 @@ def _descriptors(profile: Profile, channels: int) -> dict[str, Callable[[Pixels]
     return found
 
 
+@cache
+def _opened(data: str, work: Path, train: int | None = None, test: int | None = None) -> BenchData:
+    return open_data(data, work, Limit(train=train, test=test))
+
+
 def scored(name: str, images: Images, args: argparse.Namespace) -> dict[str, Any]:
     """All figures of a row."""
     began, work = time.process_time(), args.work
     found: dict[str, Any] = {"images": images.summary()}
-    plain = open_data(args.data, work, Limit())
-    data = open_data(args.data, work, Limit(train=args.set, test=args.test))
+    plain = _opened(args.data, work)
+    data = _opened(args.data, work, args.set, args.test)
     of = victim(images, data, plain, args.public, args.seed, work)
     found["attacks"] = attacked(of, args.attack, args.images, args.single, args.seconds)
     tried = {key: value for key, value in found["attacks"].items() if "ssim" in value}
@@ -364,13 +370,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--attack", action="append", default=[], help="these attacks alone")
     parser.add_argument("--set", type=int, default=1000, help="published images")
     parser.add_argument("--test", type=int, default=10, help=argparse.SUPPRESS)
-    parser.add_argument("--images", type=int, default=100, help="attacked images that are scored")
-    parser.add_argument("--single", type=int, default=16, help="of them those that slow attacks are run on")
-    parser.add_argument("--public", type=int, default=2000, help="public images")
+    parser.add_argument("--images", type=int, default=60, help="attacked images that are scored")
+    parser.add_argument("--single", type=int, default=10, help="of them those that slow attacks are run on")
+    parser.add_argument("--public", type=int, default=1500, help="public images")
     parser.add_argument("--seconds", type=float, help="budget an attack; no limit by default")
     parser.add_argument("--side", type=int, default=32, help="of faces, in pixels")
-    parser.add_argument("--redraws", type=int, default=4, help="of random reductions of the attacker's photographs")
-    parser.add_argument("--splits", type=int, default=8, help="of the photographs into gallery and probes")
+    parser.add_argument("--redraws", type=int, default=3, help="of random reductions of the attacker's photographs")
+    parser.add_argument("--splits", type=int, default=5, help="of the photographs into gallery and probes")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
     try:
