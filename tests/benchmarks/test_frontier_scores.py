@@ -1,8 +1,8 @@
 """benchmarks/frontier_scores.py: rows protected as the bench does, attacked, scored and written; resumed."""
 
-import importlib.util
+import importlib
 import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "frontier_scores.py"
+SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 RECIPE = """
 about: tiny
 data: cifar10
@@ -28,14 +28,10 @@ scales:
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("frontier_scores", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["frontier_scores"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def script() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPTS))
+        yield importlib.import_module("frontier_scores")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +92,7 @@ def test_what_was_not_run_has_a_reason_and_the_best_is_the_farthest_above_chance
         assert "as published" in tried
         for each in tried.values():
             assert each["low"] <= each["ssim"] <= each["high"]
+            assert each["excess"][0] == pytest.approx(each["ssim"] - each["chance"])
             assert each["pick"] <= each["ssim"] + 1e-9
     assert "jigsaw, denoised" in rows["noisy"]["attacks"]
     assert rows["noisy"]["attacks"]["jigsaw"]["n"] == 2
@@ -130,8 +127,8 @@ def test_the_published_image_of_an_original_is_found(script: ModuleType, made: P
     assert ran
     rows = script.rows_of(script.load_recipe(made / "tiny.yaml"), "cpu")
     assert "plain" not in rows
-    data = script.open_data(str(made / "data.npz"), made / "work", script.Limit(train=20, test=2))
-    plain = script.open_data(str(made / "data.npz"), made / "work", script.Limit())
+    data = script._opened(str(made / "data.npz"), made / "work", 20, 2)
+    plain = script._opened(str(made / "data.npz"), made / "work")
     found = script.victim(rows["fixed"], data, plain, 30, 1, made / "work")
     np.testing.assert_array_equal(found.shown, found.originals)
     assert len(found.seen.images) == 20
