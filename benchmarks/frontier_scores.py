@@ -26,120 +26,39 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from frontier_identity import identified
+from frontier_rows import Victim, as_original, faces_data, rows_of, victim
 from numpy.typing import NDArray
-from PIL import Image
 from skimage.restoration import denoise_tv_chambolle
 
 from blindsight.audit import Budget, get_attack
 from blindsight.audit.attack import Attack, Reconstruction, list_attacks
-from blindsight.audit.attacks.invariants import LIGHTING, descriptor, freedom_of
 from blindsight.audit.estimates import Estimate, estimate
-from blindsight.audit.identity import CLASSIFIERS, distances_kept, identify
 from blindsight.audit.metrics import ssim
-from blindsight.audit.opening import open_published
 from blindsight.audit.scenario import Truth
 from blindsight.audit.scoring import in_best_state
 from blindsight.audit.threat import LabelledSet, Observation, ProtectedSet
-from blindsight.bench.cells import cells_of
-from blindsight.bench.data import BenchData, open_data, read_pixels
-from blindsight.bench.prepare import prepare
-from blindsight.bench.recipe import Images, Limit, Recipe, load_recipe
+from blindsight.bench.data import BenchData, open_data
+from blindsight.bench.recipe import Images, Limit, load_recipe
 from blindsight.errors import BlindsightError, ParameterError
-from blindsight.images import fit_image
-from blindsight.owner.index import Index
-from blindsight.owner.protection import Protection
-from blindsight.owner.sources import open_source
-from blindsight.profile import Profile
 
 Pixels = NDArray[np.uint8]
-Labels = NDArray[np.int64]
+Values = NDArray[np.float64]
 FORMAT = "blindsight-frontier-scores/1"
+#: Options that figures depend on, and that are written beside them.
+SETTINGS = ("scale", "set", "images", "single", "public", "seconds", "side", "redraws", "splits", "seed")
 #: SSIM from which images are restored, and slower attacks are not tried.
 RESTORED = 0.98
 #: Attacks that take seconds an image, and are run on fewer.
 SLOW = ("jigsaw",)
-#: Features of a face, at most; more are thinned out evenly.
-MOST_FEATURES = 3000
 #: Weight of total variation in denoising.
 SMOOTH = 0.15
-
-
-@dataclass(frozen=True, eq=False)
-class Victim:
-    """A row's published training images, as the attacker sees them, and apart from that the truth.
-
-    Attributes:
-        seen: the set with labels, and public images.
-        originals: uint8 (N, H, W, 3), RGB at their own size.
-        shown: the same of what was encrypted: reduced, mixed, in grey.
-    """
-
-    seen: LabelledSet
-    originals: Pixels
-    shown: Pixels
-
-
-def rows_of(recipe: Recipe, scale: str) -> dict[str, Images]:
-    """What the images of each row go through, of the rows that protect them."""
-    cells = cells_of(recipe, scale)
-    return {cell.row: cell.images for cell in reversed(cells) if cell.images.scheme}
-
-
-def published(images: Images, data: BenchData, seed: int, work: Path) -> tuple[Profile, Pixels, Pixels, list[str]]:
-    """Profile; training images as published, and as they were encrypted; the paths of their originals."""
-    folders = prepare(images, data, seed, work, lambda line: print(line, file=sys.stderr))
-    opened = open_published(folders.train, 1 << 30, seed=seed)
-    kept = [k for k, record in enumerate(opened.records) if record.split == "train"]
-    undo = Protection(opened.profile, folders.key).decrypt
-    before = np.stack([undo(opened.images[k], opened.records[k].id) for k in kept])
-    paths = [opened.records[k].path for k in kept]
-    if images.mix:
-        made = [Index(index).images() for index in (work / "images").glob(f"{images.mix.method}-*.owner")]
-        origins = {record.file: record.path for records in made for record in records}
-        paths = [origins[path] for path in paths]
-    return opened.profile, opened.images[kept], before, paths
-
-
-def victim(images: Images, data: BenchData, plain: BenchData, public: int, seed: int, work: Path) -> Victim:
-    """A row's images, and as many public ones of the same data as are asked for, none of which is published."""
-    profile, seen, before, paths = published(images, data, seed, work)
-    items = {item.path: item for item in plain.source.items}
-    used = {item.path for item in data.source.items}
-    free = [item for item in plain.source.items if item.split == "train" and item.path not in used]
-    chosen = [free[k] for k in np.random.default_rng(seed).permutation(len(free))[:public]]
-    names = sorted({str(item.label) for item in plain.source.items})
-    originals = np.stack([read_pixels(plain.source, items[path]) for path in paths])
-    height, width, channels = seen.shape[1:]
-    known = [
-        fit_image(read_pixels(plain.source, item), block_size=1, size=(height, width), fit="resize") for item in chosen
-    ]
-    observation = LabelledSet(
-        profile=profile,
-        images=seen,
-        public=np.stack([_in_channels(image, channels) for image in known]),
-        labels=np.array([names.index(str(items[path].label)) for path in paths]),
-        public_labels=np.array([names.index(str(item.label)) for item in chosen]),
-    )
-    return Victim(observation, originals, as_original(before, originals.shape))
-
-
-def _in_channels(image: Pixels, channels: int) -> Pixels:
-    return image if channels == 3 else np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
-
-
-def as_original(images: Pixels, shape: tuple[int, ...]) -> Pixels:
-    """Images scaled to the size of originals (N, H, W, 3), grey ones repeated."""
-    if images.shape[1:] == shape[1:]:
-        return images
-    rgb = np.broadcast_to(images, (*images.shape[:3], 3)).copy()
-    size = (shape[2], shape[1])
-    return np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)) for image in rgb])
 
 
 class Judge:
@@ -151,15 +70,16 @@ class Judge:
     """
 
     def __init__(self, of: Victim, count: int) -> None:
-        self._of, self._count, self._chances = of, count, dict[tuple[int, bool], tuple[float, str]]()
+        self._of, self._count, self._chances = of, count, dict[tuple[int, bool], tuple[str, Values]]()
 
     def score(self, found: Reconstruction, count: int) -> dict[str, Any]:
         """Mean SSIM of the first images, as picked and, where found up to a state, in the best one; chances; excess."""
         truth = self._of.originals[:count]
         images = as_original(found.images[:count], truth.shape)
         best = self._best(images, truth) if found.symmetric else images
-        top = _estimate(_ssims(best, truth))
-        chance, guess = self.chance(count, found.symmetric)
+        reached = _ssims(best, truth)
+        guess, chance = self._chance(count, found.symmetric)
+        top, excess = _estimate(reached), _estimate(reached - chance)
         shown = self._of.shown[:count]
         return {
             "n": count,
@@ -168,13 +88,14 @@ class Judge:
             "ssim": top.mean,
             "low": top.low,
             "high": top.high,
-            "chance": chance,
+            "chance": float(chance.mean()),
             "chance_is": guess,
+            "excess": [excess.mean, excess.low, excess.high],
             "shown": float(_ssims(self._best(images, shown) if found.symmetric else images, shown).mean()),
         }
 
-    def chance(self, count: int, turned: bool) -> tuple[float, str]:
-        """The most alike of the guesses, and which it is; each in its best state where pictures are."""
+    def _chance(self, count: int, turned: bool) -> tuple[str, Values]:
+        """The guess that is most alike, and how alike to each; guesses in their best state where pictures are."""
         if (count, turned) not in self._chances:
             truth, public = self._of.originals[:count], self._of.seen.public
             assert public is not None
@@ -187,11 +108,10 @@ class Judge:
                 "mean colour": np.broadcast_to(colour, truth.shape),
                 "black": np.zeros_like(truth),
             }
-            levels = [
-                (float(_ssims(self._best(made, truth) if turned else made, truth).mean()), name)
-                for name, made in guesses.items()
-            ]
-            self._chances[count, turned] = max(levels)
+            levels = {
+                name: _ssims(self._best(made, truth) if turned else made, truth) for name, made in guesses.items()
+            }
+            self._chances[count, turned] = max(levels.items(), key=lambda level: float(level[1].mean()))
         return self._chances[count, turned]
 
     def _best(self, images: Pixels, truth: Pixels) -> Pixels:
@@ -199,12 +119,12 @@ class Judge:
         return in_best_state(Reconstruction(images, symmetric=True), Truth(truth), seen).images
 
 
-def _ssims(a: Pixels, b: Pixels) -> NDArray[np.float64]:
+def _ssims(a: Pixels, b: Pixels) -> Values:
     return np.array([ssim(p, q) for p, q in zip(a, b, strict=True)])
 
 
-def _estimate(values: Any) -> Estimate:
-    found = estimate(list(map(float, values)))
+def _estimate(values: Values) -> Estimate:
+    found = estimate(values.tolist())
     assert found is not None
     return found
 
@@ -254,83 +174,17 @@ def _tried(attack: Attack, given: Observation, seconds: float | None) -> Iterato
         )
 
 
-def faces_data(folder: Path, side: int, work: Path) -> tuple[BenchData, Labels]:
-    """Photographs of people as bench data of one class, and who is on each, by number."""
-    source = open_source(folder)
-    items = [item for item in source.items if item.label is not None]
-    if len({item.label for item in items}) < 2:
-        raise ParameterError(f"{folder} is no folder [train|test/]PERSON/PHOTOGRAPH of two people or more")
-    photos = [fit_image(read_pixels(source, item), block_size=1, size=(side, side), fit="resize") for item in items]
-    path = work / f"faces-{side}.npz"
-    work.mkdir(parents=True, exist_ok=True)
-    # The bench wants a test image.
-    split = np.array(["train"] * len(photos) + ["test"])
-    x = np.stack([*photos, photos[0]])
-    np.savez(path, x=x, y=np.zeros(len(x), np.int64), classes=np.array(["face"]), split=split)
-    return open_data(str(path), work, Limit()), np.unique([str(item.label) for item in items], return_inverse=True)[1]
-
-
-def identified(
-    images: Images, faces: BenchData, people: Labels, redraws: int, seed: int, work: Path, splits: int
-) -> dict[str, Any]:
-    """How often people are named, by everything that we have: the best, the same under a null, and all figures."""
-
-    def made(what: Images, draw: int) -> tuple[Profile, Pixels]:
-        profile, seen, _, paths = published(what, faces, draw, work)
-        order = np.argsort([int(path.rpartition("/")[2]) for path in paths])
-        return profile, seen[order]
-
-    profile, probes = made(images, seed)
-    drawn = any(text.startswith(("crop", "jitter", "noise")) for text in images.reductions)
-    # Nobody mixes the photographs that they hold.
-    alone = images.model_copy(update={"mix": None})
-    galleries = [made(alone, seed + 1000 + k)[1] for k in range(redraws if drawn else 1)]
-    dealt = np.random.default_rng(seed).permutation(people)
-    figures: dict[str, Any] = {}
-    null = 0.0
-    for name, describe in _descriptors(profile, probes.shape[3]).items():
-        asked = describe(probes)
-        pairs = {"protected gallery": asked}
-        if not name.startswith("distances"):
-            pairs["plain gallery, reduced anew"] = np.stack([describe(gallery) for gallery in galleries])
-        for against, known in pairs.items():
-            for classifier in CLASSIFIERS:
-                found = identify(known, asked, people, splits=splits, classifier=classifier, seed=seed)
-                figures[f"{name}; {against}; {classifier}"] = asdict(found.top1)
-                null = max(
-                    null, identify(known, asked, dealt, splits=splits, classifier=classifier, seed=seed).top1.mean
-                )
-    best = max(figures, key=lambda name: figures[name]["mean"])
-    chance = 1 / len(np.unique(people))
-    return {"reid": figures[best]["mean"], "reid_chance": chance, "reid_null": null, "by": best, "figures": figures}
-
-
-def _descriptors(profile: Profile, channels: int) -> dict[str, Callable[[Pixels], NDArray[np.float32]]]:
-    """Name -> images (N, H, W, C) -> (N, D)."""
-
-    def thinned(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        if values.shape[1] <= MOST_FEATURES:
-            return values
-        return values[:, np.sort(np.random.default_rng(0).permutation(values.shape[1])[:MOST_FEATURES])]
-
-    found: dict[str, Callable[[Pixels], NDArray[np.float32]]] = {}
-    whole = freedom_of(profile).inside == "turns"
-    for light in LIGHTING if whole else LIGHTING[:1]:
-        found[f"invariants, light {light}"] = lambda x, light=light: thinned(descriptor(x, profile, lighting=light))
-    if whole and channels == 3:  # faces are grey here: three draws of noise are averaged
-        grey = "invariants of the channels' mean"
-        found[grey] = lambda x: thinned(descriptor(np.rint(x.mean(3, keepdims=True)).astype(np.uint8), profile))
-    if profile.key_scope != "image":
-        found["distances"] = lambda x: thinned(distances_kept(x, profile))
-    return found
+@cache
+def _opened(data: str, work: Path, train: int | None = None, test: int | None = None) -> BenchData:
+    return open_data(data, work, Limit(train=train, test=test))
 
 
 def scored(name: str, images: Images, args: argparse.Namespace) -> dict[str, Any]:
     """All figures of a row."""
     began, work = time.process_time(), args.work
     found: dict[str, Any] = {"images": images.summary()}
-    plain = open_data(args.data, work, Limit())
-    data = open_data(args.data, work, Limit(train=args.set, test=args.test))
+    plain = _opened(args.data, work)
+    data = _opened(args.data, work, args.set, args.test)
     of = victim(images, data, plain, args.public, args.seed, work)
     found["attacks"] = attacked(of, args.attack, args.images, args.single, args.seconds)
     tried = {key: value for key, value in found["attacks"].items() if "ssim" in value}
@@ -364,13 +218,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--attack", action="append", default=[], help="these attacks alone")
     parser.add_argument("--set", type=int, default=1000, help="published images")
     parser.add_argument("--test", type=int, default=10, help=argparse.SUPPRESS)
-    parser.add_argument("--images", type=int, default=100, help="attacked images that are scored")
-    parser.add_argument("--single", type=int, default=16, help="of them those that slow attacks are run on")
-    parser.add_argument("--public", type=int, default=2000, help="public images")
+    parser.add_argument("--images", type=int, default=60, help="attacked images that are scored")
+    parser.add_argument("--single", type=int, default=10, help="of them those that slow attacks are run on")
+    parser.add_argument("--public", type=int, default=1500, help="public images")
     parser.add_argument("--seconds", type=float, help="budget an attack; no limit by default")
     parser.add_argument("--side", type=int, default=32, help="of faces, in pixels")
-    parser.add_argument("--redraws", type=int, default=4, help="of random reductions of the attacker's photographs")
-    parser.add_argument("--splits", type=int, default=8, help="of the photographs into gallery and probes")
+    parser.add_argument("--redraws", type=int, default=3, help="of random reductions of the attacker's photographs")
+    parser.add_argument("--splits", type=int, default=5, help="of the photographs into gallery and probes")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
     try:
@@ -384,23 +238,9 @@ def main(arguments: list[str] | None = None) -> int:
                 continue
             found = scored(row, rows[row], args)
             scores[row] = summary(found)
-            about = {"format": FORMAT, "rows": details.get("rows", {}) | {row: found}}
-            settings = {
-                name: getattr(args, name)
-                for name in (
-                    "scale",
-                    "set",
-                    "images",
-                    "single",
-                    "public",
-                    "seconds",
-                    "side",
-                    "redraws",
-                    "splits",
-                    "seed",
-                )
-            }
-            details = about | {"settings": settings}
+            settings = {name: getattr(args, name) for name in SETTINGS}
+            held = details.get("rows", {}) | {row: found | {"settings": settings}}
+            details = {"format": FORMAT, "rows": held}
             _write(args.out, scores)
             if args.details:
                 _write(args.details, details)

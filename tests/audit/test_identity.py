@@ -63,6 +63,24 @@ def test_splits_are_drawn_by_the_seed_and_no_probe_is_its_own_gallery():
     assert one == two
 
 
+def test_who_draws_anew_what_was_drawn_names_more():
+    # Of a face one sixth is shown: one draw of the gallery shows the same sixth less often than many do.
+    rng = np.random.default_rng(2)
+    people = np.repeat(np.arange(20), 6)
+    faces = rng.normal(size=(20, 12))[people]
+
+    def drawn():
+        shown = np.arange(12) // 2 == rng.integers(0, 6, (len(faces), 1))
+        return (np.where(shown, faces, 0) + rng.normal(0, 0.2, faces.shape)).astype(np.float32)
+
+    probes, versions = drawn(), np.stack([drawn() for _ in range(12)])
+    once, often = (identify(known, probes, people) for known in (versions[0], versions))
+    assert often.top1.mean > once.top1.mean + 0.05
+    for classifier in CLASSIFIERS:
+        a, b = (identify(known, probes, people, classifier=classifier) for known in (versions[0], versions[:1]))
+        assert a == b
+
+
 def test_halves_of_samples():
     profile = make_scenario(PHOTOS, "le", 4).observation.profile
     assert_array_equal(distances_kept(np.array([[[[0x5A]]]], np.uint8), profile), [[10, 5]])
@@ -71,7 +89,7 @@ def test_halves_of_samples():
 @pytest.mark.parametrize(
     ("gallery", "more", "said"),
     [
-        (np.zeros((60, 2, 2), np.float32), {}, r"gallery and probes are \(N, D\)"),
+        (np.zeros((60, 2, 2), np.float32), {}, r"probes are \(N, D\), the gallery \(N, D\) or \(T, N, D\)"),
         (np.zeros((60, 2), np.float32), {"photographs": 6}, "a gallery of 1 to 5"),
         (np.zeros((60, 2), np.float32), {"splits": 0}, "1 split or more"),
     ],

@@ -32,6 +32,8 @@ MOST_PUBLIC = 2000
 RANKS = 32
 #: Weights of the ridge, and of a common class, as shares of an image's likeness to itself; the best is kept.
 RIDGES, CLASSES = (0.3, 1.0, 3.0), (0.0, 0.2, 0.6)
+#: Spreads below this are rounding errors, which scaling must not make features of.
+FLAT = 0.01
 #: How much stronger contrasts are made than the regression says; the best is kept.
 GAINS = (1.0, 1.5, 2.0, 3.0)
 #: Rounds of turning public pictures to how the others predict them; images that the gain is chosen on.
@@ -71,10 +73,10 @@ class InvariantRegression(Attack):
         published = own_publisher(observation.profile, budget.rng(1))(public)
         budget.tell(0.3, "comparing what no key changes")
         own, asked = (_invariants(images, observation) for images in (published, observation.images))
-        mean, deviation = own.mean(axis=0), own.std(axis=0) + np.float32(1e-6)
+        mean, deviation = own.mean(axis=0), np.maximum(own.std(axis=0), np.float32(FLAT))
         own, asked = (own - mean) / deviation, (asked - mean) / deviation
         apart = _squares(own, own)
-        unit = float(np.median(apart)) or 1.0
+        unit = max(float(np.median(apart)), FLAT)
         alike, like = np.exp(-np.sqrt(apart / unit)), np.exp(-np.sqrt(_squares(asked, own) / unit))
         same = None
         if isinstance(observation, LabelledSet) and observation.public_labels is not None:
