@@ -20,13 +20,13 @@ class GanAttack(LearnedAttack):
     image with what it was.
 
     The discriminator sees plain public images and what the generator makes of the protected set. The loss is the
-    non-saturating one (Goodfellow et al., 2014), the optimiser Adam with beta1 0.5, as in
-    Ito's code. The generator there sees one block at a time; here every output block is made from the whole image, by the network of ``inverse-network``,
-    around a linear map, and outputs are not squashed. That map begins near 0, so that nothing of the input is in the
-    output before it has been learned. The discriminator is held by a penalty on its gradient (R1; Mescheder, Geiger &
-    Nowozin, ICML 2018) in place of a spectral norm. Learning rates fall as a cosine to 0, and the generator that is
-    applied is the average of the last hundred or so: with constant rates, images that needed no change were not left
-    alone.
+    non-saturating one (Goodfellow et al., 2014), the optimiser Adam with beta1 0.5, as in Ito's code. The generator
+    there sees one block at a time; here every output block is made from the whole image, by the network of
+    ``inverse-network``, around a linear map, and outputs are not squashed. That map begins near 0, so that nothing of
+    the input is in the output before it has been learned. The discriminator is held by a penalty on its gradient (R1;
+    Mescheder, Geiger & Nowozin, ICML 2018) in place of a spectral norm. Learning rates fall as a cosine to 0, and the
+    generator that is applied is the average of the last hundred or so: with constant rates, images that needed no
+    change were not left alone.
 
     Nothing keeps a generator from making pretty pictures of something else: low figures say that this training did not
     find the way, not that there is none.
