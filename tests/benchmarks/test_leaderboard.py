@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 spec = spec_from_file_location("leaderboard", Path(__file__).parents[2] / "benchmarks" / "leaderboard.py")
-assert spec is not None and spec.loader is not None
+assert spec is not None
+assert spec.loader is not None
 leaderboard = module_from_spec(spec)
 spec.loader.exec_module(leaderboard)
 
@@ -58,11 +59,13 @@ def test_later_schemes_of_a_setting_replace_earlier_ones_and_other_settings_stan
     ]
     attacks = found[0]["cells"][0]["trials"][0]["attacks"]
     assert attacks["guess"] == {"ssim": 0.25, "ssim_best": 0.25, "exact": 0.0, "seconds": 1.3}
-    assert attacks["wrong"] == {"error": "ValueError: no"} and "other" not in attacks
+    assert attacks["wrong"] == {"error": "ValueError: no"}
+    assert "other" not in attacks
     text = (tmp_path / "board.md").read_text()
     assert "| etc | 0.25, chance 0.10: guess | *not run* |" in text
     assert "| pe | **0.75**: guess | 1.00, chance 0.10: guess |" in text
-    assert "    first\n" in text and "    again\n" in text
+    assert "    first\n" in text
+    assert "    again\n" in text
 
 
 def test_a_leaderboard_is_read_again_as_it_is(tmp_path: Path) -> None:
