@@ -14,6 +14,7 @@ from blindsight.audit.judging import Judging
 from blindsight.audit.plain_images import PlainImages
 from blindsight.audit.threat import Candidates, LabelledSet, Observation
 from blindsight.errors import OutputError, ParameterError, UnknownNameError
+from blindsight.profile import Codec
 from page_helpers import stands_alone
 
 
@@ -141,7 +142,7 @@ def test_of_several_blends_of_an_original_one_is_scored(crops: np.ndarray, tmp_p
 
     draw = drawing(crops)
     found = compare_schemes(draw, Setting(("instahide:views=3",), 8), tmp_path, attacks=[Blends()])
-    assert draw.calls == [(0, 0), (0, 1)]
+    assert draw.calls == [(0, 0), (0, 1)]  # equally large classes
     cell = found.cell("instahide:views=3", "protected-set")
     assert seen == [1, 1, 1, 1, *[1] * 4, 24, 24]
     assert (cell.trials[0].images, cell.traced_chance) == (8, 1 / 8)
@@ -217,6 +218,13 @@ def test_reductions_come_before_the_cipher_and_the_truth_is_what_was_there(crops
         (Setting(("etc",), 8), {"trials": 0}, ParameterError, "trials are 1 or more"),
         (Setting(("pbm",), 8), {}, ParameterError, "pbm mixes images of one class, and crops has no classes"),
         (Setting(("instahide",), 8, reductions=("level",)), {}, ParameterError, "stand before a cipher"),
+        (
+            Setting(("instahide",), 8, codec=Codec(format="jpeg", quality=80)),
+            {},
+            ParameterError,
+            "would destroy what the random",
+        ),
+        (Setting(("pbm",), 5), {}, ParameterError, "do not tile images of 16x16"),
         (Setting(("etd",), 8), {}, UnknownNameError, "did you mean etc"),
     ],
 )

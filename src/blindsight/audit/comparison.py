@@ -183,10 +183,11 @@ def compare_schemes(
     found: dict[tuple[str, str], list[ThreatResult]] = {(choice.text, name): [] for choice in choices for name in names}
     for trial in range(trials):
         seed = judging.seed + trial
+        # A way of mixing needs partners, so it has images of its own.
+        needs = {choice.per_class() if choice.mixes else 0 for choice in choices}
+        drawn = {least: first if trial == least == 0 else draw(seed, least) for least in sorted(needs)}
         for choice in choices:
-            # A way of mixing needs partners, so it has images of its own.
-            least = choice.per_class() if choice.mixes else 0
-            plain = first if trial == least == 0 else draw(seed, least)
+            plain = drawn[choice.per_class() if choice.mixes else 0]
             told = replace(judging, seed=seed, tell=_naming(choice.text, trial if trials > 1 else None, judging))
             for result in _judged(plain, setting, choice, names, attacks, told):
                 found[choice.text, result.threat].append(result)
@@ -231,7 +232,10 @@ def _check(plain: PlainImages, setting: Setting, choices: Sequence[SchemeChoice]
     if len(plain.images) <= setting.pairs:
         raise ParameterError(f"{setting.pairs} known pairs leave none of {len(plain.images)} images to attack")
     for choice in choices:
-        choice.check(setting.block, plain.images.shape[3])
+        height, width, channels = plain.images.shape[1:]
+        choice.check(setting.block, channels)
+        if choice.mixes:
+            choice.check_mixing(setting.block, (height, width), setting.codec)
         if choice.needs_classes and plain.labels is None:
             raise ParameterError(
                 f"{choice.name} mixes images of one class, and {plain.name} has no classes; give CLASS/IMAGE, or leave "

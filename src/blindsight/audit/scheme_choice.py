@@ -5,13 +5,14 @@
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.owner.ciphers import create_cipher, list_ciphers
 from blindsight.owner.mixing import METHODS, MixOptions
-from blindsight.profile import Scalar
+from blindsight.owner.mixing.options import check_mix
+from blindsight.profile import Codec, Scalar
 
 __all__ = ["SchemeChoice", "parse_schemes"]
 
@@ -102,8 +103,21 @@ class SchemeChoice:
         least = min(options.donors, 1) if options.replacement else options.donors
         return max(1, least + (not options.include_target))
 
-    def _options(self) -> MixOptions:
-        return MixOptions(**{k: v for k, v in self.mixing(1).items() if k != "views"})
+    def _options(self, block: int = 1) -> MixOptions:
+        return MixOptions(**{k: v for k, v in self.mixing(block).items() if k != "views"})
+
+    def check_mixing(self, block: int, size: tuple[int, int], codec: Codec) -> None:
+        """Refuses mixing that cannot work on images of a size.
+
+        Args:
+            block: as of :meth:`mixing`.
+            size: (height, width) in pixels.
+            codec: how the mixed images are published.
+
+        Raises:
+            ParameterError: an option that cannot work, blocks that do not tile the image, or a codec that destroys it.
+        """
+        check_mix(replace(self._options(block), size=size, codec=codec), size)
 
     def check(self, block: int, channels: int) -> None:
         """Refuses a cipher that cannot work, before anything is read.

@@ -141,5 +141,6 @@ def _typed(context: typer.Context) -> str:
             words.append(option)
             continue
         for each in value if isinstance(value, list | tuple) else [value]:
-            words += [option, Path(str(each)).name if parameter.name in PATHS else str(each)]
+            told = f"{each:g}" if isinstance(each, float) else str(each)
+            words += [option, Path(told).name if parameter.name in PATHS else told]
     return shlex.join(words)
