@@ -59,10 +59,11 @@ def unmix(blends: Values, count: int, members: int, *, folded: bool, budget: Bud
     """
     scale = float(np.sqrt(np.mean(blends**2))) or 1.0
     e = blends / np.float32(scale)
+    principal = _principal(e)
     starts = []
     for number, room in enumerate(ROOM):
         budget.tell(0.5 * number / len(ROOM), f"independent components, start {number + 1} of {len(ROOM)}")
-        scores = _components(e, count, room if folded else 1.0, budget.seed + number)
+        scores = _components(principal, count, room if folded else 1.0, budget.seed + number)
         weights = _first_weights(scores, members)
         starts.append(_turns(e, _originals(e, weights, None, folded), weights, members, folded, FIRST_TURNS, budget))
         if budget.over() or not folded:
@@ -98,16 +99,26 @@ def _blended(weights: Values, originals: Values, folded: bool) -> Values:
     return np.abs(product) if folded else product
 
 
-def _components(signals: Values, count: int, room: float, seed: int) -> Values:
+def _principal(signals: Values) -> Values:
+    """Principal components of the signals, (N, min(N, D)), the largest first, from the smaller Gram matrix."""
+    centred = (signals - signals.mean(axis=0)).astype(np.float64)
+    wide = signals.shape[0] <= signals.shape[1]
+    values, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    found = vectors * np.sqrt(np.maximum(values, 0)) if wide else centred @ vectors
+    principal: Values = found[:, ::-1].astype(np.float32)
+    return principal
+
+
+def _components(principal: Values, count: int, room: float, seed: int) -> Values:
     """How much of each of M sources is in each blend, (N, M), from the most lop-sided independent components."""
-    u, s, _ = np.linalg.svd(signals - signals.mean(axis=0), full_matrices=False)
+    s = np.linalg.norm(principal, axis=0)
     # Folding makes products of originals sources, too; room for some keeps them out of the others. Without it, weights
     # sum to 1, which takes one source away.
     wanted = min(int(room * count) if room > 1 else count - 1, int((s > s[0] * 1e-5).sum()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the turns that follow need no more than a good start
         analysis = FastICA(wanted, whiten="unit-variance", max_iter=400, tol=1e-3, random_state=seed)
-        found = analysis.fit_transform(u[:, :wanted] * s[:wanted])
+        found = analysis.fit_transform(principal[:, :wanted])
     found = found * np.sign((found**3).mean(axis=0))
     # A source is in k / M of the blends, a product of two or an outlier in far fewer: both have long tails on one side,
     # but few blends in them.
