@@ -15,7 +15,7 @@ from blindsight.audit.attacks._global_state import global_states, likeliest_stat
 from blindsight.audit.attacks._joins import Joins
 from blindsight.audit.attacks._search import find_assembly
 
-__all__ = ["Solution", "solve"]
+__all__ = ["Solution", "as_permutation", "shapes_of", "solve"]
 
 _TRANSPOSE = 4
 
@@ -57,12 +57,9 @@ def solve(
         public: plain images of the same kind, for the state of the whole.
         told: the shares of progress between which it tells.
     """
-    shapes = [(grid.rows, grid.cols)]
-    if freedom.orientations > 1 and grid.rows != grid.cols:
-        shapes.append((grid.cols, grid.rows))
     joins = Joins(find_edges(images, grid), freedom)
-    best, made = find_assembly(joins, shapes, budget, *of, told=told)
-    found = _as_permutation(best, grid, freedom)
+    best, made = find_assembly(joins, shapes_of(grid, freedom), budget, *of, told=told)
+    found = as_permutation(best, grid, freedom)
     seen = found.apply(images)
     assert isinstance(seen, np.ndarray)  # arrays in, arrays out
     state = likeliest_state(seen, public, global_states(grid, freedom))
@@ -74,7 +71,16 @@ def solve(
     return Solution(whole, plain, best.cost / max(1, count), made)
 
 
-def _as_permutation(found: Assembly, grid: BlockGrid, freedom: Freedom) -> BlockPermutation:
+def shapes_of(grid: BlockGrid, freedom: Freedom) -> list[tuple[int, int]]:
+    """(rows, cols) of the box; two of them where nobody can tell which way up it is."""
+    shapes = [(grid.rows, grid.cols)]
+    if freedom.orientations > 1 and grid.rows != grid.cols:
+        shapes.append((grid.cols, grid.rows))
+    return shapes
+
+
+def as_permutation(found: Assembly, grid: BlockGrid, freedom: Freedom) -> BlockPermutation:
+    """What lays the blocks out as an assembly says."""
     block, state = found.block, found.state
     orientation = freedom.orientation[state]
     if block.shape != (grid.rows, grid.cols):
