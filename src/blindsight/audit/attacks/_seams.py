@@ -31,9 +31,7 @@ class SeamTest:
         rng: draws random layouts.
     """
 
-    def __init__(
-        self, images: NDArray[np.uint8], grid: BlockGrid, freedom: Freedom, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, images: NDArray[np.uint8], grid: BlockGrid, freedom: Freedom, rng: np.random.Generator) -> None:
         self._images, self._grid = images, grid
         chance = np.stack([self._seams(_random(grid, freedom, rng), images) for _ in range(_RANDOM)])
         self._mean, self._spread = chance.mean(0), chance.std(0, ddof=1) + 1e-3
