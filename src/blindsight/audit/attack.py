@@ -37,6 +37,7 @@ BUILT_IN: tuple[str, ...] = (
     "model_inversion",
     "nibble_statistics",
     "pixel_statistics",
+    "pool_jigsaw",
     "sia_gan",
     "weight_matching",
 )

@@ -16,7 +16,7 @@ from blindsight.audit.attacks._likeliest_state import StateModel
 from blindsight.audit.attacks._search import find_assembly
 from blindsight.audit.global_states import global_states, in_state, state_permutation
 
-__all__ = ["Solution", "solve", "state_model"]
+__all__ = ["Solution", "as_permutation", "shapes_of", "solve", "state_model"]
 
 _TRANSPOSE = 4
 
@@ -58,12 +58,9 @@ def solve(
         model: what chooses the state of the whole, as :func:`state_model` makes it.
         told: the shares of progress between which it tells.
     """
-    shapes = [(grid.rows, grid.cols)]
-    if freedom.orientations > 1 and grid.rows != grid.cols:
-        shapes.append((grid.cols, grid.rows))
     joins = Joins(find_edges(images, grid), freedom)
-    best, made = find_assembly(joins, shapes, budget, *of, told=told)
-    found = _as_permutation(best, grid, freedom)
+    best, made = find_assembly(joins, shapes_of(grid, freedom), budget, *of, told=told)
+    found = as_permutation(best, grid, freedom)
     seen = found.apply(images)
     assert isinstance(seen, np.ndarray)  # arrays in, arrays out
     state = model.likeliest(seen)
@@ -88,7 +85,16 @@ def state_model(public: NDArray[np.uint8] | None, grid: BlockGrid, freedom: Free
     return StateModel(public, among, budget)
 
 
-def _as_permutation(found: Assembly, grid: BlockGrid, freedom: Freedom) -> BlockPermutation:
+def shapes_of(grid: BlockGrid, freedom: Freedom) -> list[tuple[int, int]]:
+    """(rows, cols) of the box; two of them where nobody can tell which way up it is."""
+    shapes = [(grid.rows, grid.cols)]
+    if freedom.orientations > 1 and grid.rows != grid.cols:
+        shapes.append((grid.cols, grid.rows))
+    return shapes
+
+
+def as_permutation(found: Assembly, grid: BlockGrid, freedom: Freedom) -> BlockPermutation:
+    """What lays the blocks out as an assembly says."""
     block, state = found.block, found.state
     orientation = freedom.orientation[state]
     if block.shape != (grid.rows, grid.cols):

@@ -16,13 +16,16 @@ from blindsight.algebra.states import COLOR_ORDERS
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._layout import layout_of
 from blindsight.audit.attacks._likeliest_state import StateModel
+from blindsight.audit.attacks._pixel_field import Keys, NeighbourModel, PixelField
 from blindsight.audit.global_states import global_states, in_state
 from blindsight.audit.threat import Observation, ProtectedSet
 
 __all__ = ["MinimumDifference", "PooledMinimumDifference"]
 
-#: Images that the pooled costs are taken from; more change nothing.
-POOLED = 400
+#: Images that the pooled costs are taken from, and the random field's; more change nothing.
+POOLED, IN_FIELD = 400, 32
+#: Pixels of a random field at most: its table takes 18 KB for each.
+MOST_PIXELS = 96 * 96
 _PAPER = (
     "Chang & Case, 'Attacks on Image Encryption Schemes for Privacy-Preserving Deep Neural Networks', arXiv 2004.13263"
 )
@@ -58,6 +61,7 @@ class MinimumDifference(_Pixelwise):
                 break
             seen = _centred(image[None])
             index, sign = _raster(seen)
+            sign = _together(seen, index, sign)
             decoded, _, _ = _with_state(seen, index, sign, model)
             out[k] = decoded[0]
             budget.tell((k + 1) / len(out), f"image {k + 1} of {len(out)}")
@@ -72,7 +76,8 @@ class PooledMinimumDifference(_Pixelwise):
     title: ClassVar[str] = "minimum difference, pooled over the images of one key"
     reference: ClassVar[str] = (
         f"{_PAPER}: the advanced attack, its cost summed over images; pixels are decoded in the order of how sure they "
-        "are, by all decoded neighbours, and then once more until none changes (ours)"
+        "are, by all decoded neighbours, then once more until none changes, then as a random field by belief "
+        "propagation (ours)"
     )
     observes: ClassVar[type[Observation]] = ProtectedSet
 
@@ -85,6 +90,7 @@ class PooledMinimumDifference(_Pixelwise):
         images = observation.images
         some = np.sort(budget.rng(0).permutation(len(images))[:POOLED])
         index, sign = _grown(_centred(images[some]), budget)
+        index, sign = _mended(observation, some[:IN_FIELD], index, sign, budget)
         decoded, index, sign = _with_state(_centred(images), index, sign, _state_model(observation, budget))
         return Reconstruction(decoded, _key(images.shape[1:], index, sign), symmetric=True)
 
@@ -185,25 +191,46 @@ def _grown(seen: Halves, budget: Budget) -> tuple[NDArray[np.int64], NDArray[np.
     return index, sign
 
 
+def _mended(
+    observation: Observation, some: NDArray[np.intp], index: NDArray[np.int64], sign: NDArray[np.int64], budget: Budget
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same as a random field: the likeliest of the 48 states, then the likeliest key of each pixel."""
+    layout = layout_of(observation)
+    assert layout is not None  # why_not refuses the rest
+    height, width, channels = index.shape
+    if height * width > MOST_PIXELS or height * width < 2 or budget.over():
+        return index, _together(_centred(observation.images[some]), index, sign)
+    budget.tell(0.95, "weighing all pixels at once")
+    keys = Keys.of(channels, shuffles=layout.shuffles == "colors", negates=layout.negates)
+    model = NeighbourModel(observation.public, channels, budget.rng(5))
+    field = PixelField(_centred(observation.images[some]), keys, model)
+    chosen = field.likelier(field.in_likeliest_state(keys.nearest(index, sign)), budget)
+    return keys.order[chosen].reshape(index.shape), keys.sign[chosen].reshape(sign.shape)
+
+
 def _state_model(observation: Observation, budget: Budget) -> StateModel:
     return StateModel(observation.public, global_states(observation.images.shape, oriented=False), budget)
+
+
+def _together(seen: Halves, index: NDArray[np.int64], sign: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Signs under which the decoded colours go up and down together."""
+    decoded = np.take_along_axis(seen, index[None], axis=3) * sign.astype(np.int16)
+    flat = decoded.reshape(-1, decoded.shape[3]).astype(np.float64)
+    flat -= flat.mean(0)
+    together = np.sign(np.linalg.eigh(flat.T @ flat)[1][:, -1])
+    together[together == 0] = 1
+    found: NDArray[np.int64] = sign * (together * together[0]).astype(np.int64)
+    return found
 
 
 def _with_state(
     seen: Halves, index: NDArray[np.int64], sign: NDArray[np.int64], model: StateModel
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """Decodes, and chooses among the 48 states: colours that go together first, then what public images say."""
+    """Decodes, and chooses among the states in which colours still go together what public images say."""
     decoded = np.take_along_axis(seen, index[None], axis=3) * sign.astype(np.int16)
-    channels = decoded.shape[3]
-    flat = decoded.reshape(-1, channels).astype(np.float64)
-    flat -= flat.mean(0)
-    together = np.sign(np.linalg.eigh(flat.T @ flat)[1][:, -1])
-    together[together == 0] = 1
-    sign = sign * (together * together[0]).astype(np.int64)
-    decoded = decoded * (together * together[0]).astype(np.int16)
     images = ((decoded + 255) // 2).astype(np.uint8)
     state = model.likeliest(images)
-    order = COLOR_ORDERS[state[2]].astype(np.int64) if channels == 3 else np.zeros(1, np.int64)
+    order = COLOR_ORDERS[state[2]].astype(np.int64) if decoded.shape[3] == 3 else np.zeros(1, np.int64)
     index, sign = index[..., order], sign[..., order] * (-1 if state[1] else 1)
     return in_state(images, state), index, sign
 
