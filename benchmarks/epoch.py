@@ -25,7 +25,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from blindsight.bench.data import open_data
 from blindsight.bench.prepare import prepare
-from blindsight.bench.recipe import Images, Limit
+from blindsight.bench.recipe import Limit
+from blindsight.bench.row import Images
 from blindsight.nets import create_model
 from blindsight.provider import classifier
 from blindsight.provider._precision import choose_precision, use_plain_attention

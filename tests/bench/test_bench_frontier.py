@@ -7,7 +7,8 @@ import pytest
 from blindsight.bench.cells import Cell, cells_of, plan
 from blindsight.bench.data import open_data
 from blindsight.bench.prepare import prepare
-from blindsight.bench.recipe import Images, Limit, Mix, load_recipe
+from blindsight.bench.recipe import Limit, load_recipe
+from blindsight.bench.row import Images, Mix
 from blindsight.bench.run import Runner
 from blindsight.errors import ParameterError
 from blindsight.profile import Profile

@@ -4,7 +4,8 @@ import pytest
 
 from bench_helpers import result
 from blindsight.bench.gap import gap_figure, gap_section, methods
-from blindsight.bench.recipe import Column, Gap, Images, Recipe, Scale
+from blindsight.bench.recipe import Column, Gap, Recipe, Scale
+from blindsight.bench.row import Images
 from blindsight.bench.table import page
 from blindsight.errors import ParameterError
 

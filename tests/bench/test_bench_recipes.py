@@ -6,7 +6,8 @@ import pytest
 
 from bench_helpers import TINY, write_recipe
 from blindsight.bench.cells import cells_of
-from blindsight.bench.recipe import SCALES, Images, load_recipe, recipe_names
+from blindsight.bench.recipe import SCALES, load_recipe, recipe_names
+from blindsight.bench.row import Images
 from blindsight.errors import BlindsightError, ParameterError, UnknownNameError
 from blindsight.profile import Codec
 

@@ -18,8 +18,9 @@ from bench_helpers import TINY, write_recipe
 from blindsight.bench.cells import Job, cells_of, plan
 from blindsight.bench.data import open_data
 from blindsight.bench.prepare import bench_key, prepare
-from blindsight.bench.recipe import Images, load_recipe
+from blindsight.bench.recipe import load_recipe
 from blindsight.bench.results import Result, read_results
+from blindsight.bench.row import Images
 from blindsight.bench.run import Runner
 from blindsight.errors import BlindsightError, OutputError
 from blindsight.images import read_protected
@@ -193,7 +194,7 @@ def test_a_result_of_an_earlier_version_is_done(done, tmp_path: Path) -> None:
             del stored["images"][late]
         path.write_text(json.dumps(stored))
     runner, jobs = runner_of(work)
-    assert all(runner.finished(job) is not None for job in jobs)
+    assert all(runner.work.finished(job) is not None for job in jobs)
 
 
 def test_a_work_folder_is_for_one_recipe_and_data_set(done) -> None:

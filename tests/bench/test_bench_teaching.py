@@ -11,7 +11,8 @@ from bench_helpers import TINY, write_recipe
 from blindsight.bench.cells import cells_of, plan
 from blindsight.bench.data import open_data
 from blindsight.bench.prepare import prepare
-from blindsight.bench.recipe import Images, Limit, Teach, load_recipe
+from blindsight.bench.recipe import Limit, load_recipe
+from blindsight.bench.row import Images, Teach
 from blindsight.bench.run import Runner
 from blindsight.errors import OutputError, ParameterError
 from blindsight.labels import LABELS_NAME, read_weights

@@ -108,7 +108,7 @@ class Attack(ABC):
 
     Attributes:
         name: lower-case letters, digits and hyphens.
-        title: for people, in a few words.
+        title: for people, a short noun phrase that begins with a lower-case letter.
         reference: the paper it is from, and what was changed.
         observes: the least it needs to see; it works for observations of this type and of its subtypes.
         needs_public: whether it needs plain images of the same kind.

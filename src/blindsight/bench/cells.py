@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from blindsight.bench.recipe import SCALES, Images, Patch, Recipe, Scale
+from blindsight.bench.recipe import SCALES, Patch, Recipe, Scale
+from blindsight.bench.row import Images
 from blindsight.errors import MissingDependencyError, ParameterError, UnknownNameError
 from blindsight.provider.recipe import TrainConfig
 

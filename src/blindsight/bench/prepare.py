@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blindsight.bench.data import BenchData, read_pixels
-from blindsight.bench.recipe import Images, Teach
+from blindsight.bench.row import Images, Teach
 from blindsight.errors import ParameterError
 from blindsight.images import encode_image, fit_image
 from blindsight.labels import LABELS_NAME

@@ -130,7 +130,8 @@ def _histograms(codes: NDArray[np.int64], bins: int) -> NDArray[np.float32]:
     count, pixels, channels = codes.shape
     width = bins * channels
     rows = np.bincount((codes + width * np.arange(count)[:, None, None]).reshape(-1), minlength=count * width)
-    return (rows.reshape(count, width) / pixels).astype(np.float32)
+    shares: NDArray[np.float32] = (rows.reshape(count, width) / pixels).astype(np.float32)
+    return shares
 
 
 def _like_photographs(images: Pixels) -> float:
