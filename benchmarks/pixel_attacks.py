@@ -3,11 +3,12 @@
     python benchmarks/pixel_attacks.py --attack nibble-statistics --scheme le --data cifar10.npz --images 1,2,5,20
 
 A trial draws fresh images and a fresh key. SSIM is the mean over the first ``--scored`` images of a trial, then over
-trials; "pick" is what the attack chose, "best" the best of the global states (8 orientations where samples move, negation,
-6 colour orders) where the attack says that it cannot tell them apart. Chance is the SSIM of another image of the data, of the
-mean image, and of each image's own mean colour. Where no sample leaves its pixel, "of 48" is the best of six colour orders
-times a sign for each colour: differences of neighbours alone tell no more (nan elsewhere). Where the truth has one key, "key" is the share of its samples that the
-recovered key has right in the best state; "exact" the share of trials whose scored images came back bit for bit.
+trials; "pick" is what the attack chose, "best" the best of the global states (8 orientations where samples move, a
+negation, 6 colour orders) where the attack says that it cannot tell them apart. Where no sample leaves its pixel, "of
+48" is the best of six colour orders times a sign for each colour, nan elsewhere. Chance is the SSIM of another image of
+the data, of the mean image, and of each image's own mean colour. Where the truth has one key, "key" is the share of its
+samples that the recovered key has right in the state picked; "exact" the share of trials whose scored images came back
+bit for bit in the best one.
 """
 
 import argparse
@@ -143,7 +144,8 @@ def main() -> None:
         everything[str(count)] = rows
         mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         print(
-            f"| {count} | {len(rows)} | {mean['pick']:.3f} | {mean['best']:.3f} | {mean.get('of_48', float('nan')):.3f} | "
+            f"| {count} | {len(rows)} | {mean['pick']:.3f} | {mean['best']:.3f} | "
+            f"{mean.get('of_48', float('nan')):.3f} | "
             f"{np.std([row['best'] for row in rows]):.3f} | {mean['pick_is_best']:.2f} | {mean['exact']:.2f} | "
             f"{mean.get('key', float('nan')):.3f} | {mean['random']:.3f} | {mean['mean_image']:.3f} | "
             f"{mean['mean_color']:.3f} | {mean['seconds']:.1f} |",

@@ -31,6 +31,8 @@ _BINS = 16
 _ALONE = 0.2
 #: How much likelier than any other the key is taken to be that each pixel starts from, as a logarithm.
 _TRUST = 2.0
+#: Images from which on the field alone tells where to begin as well. Of fewer it would rather fold bright onto dark.
+_ENOUGH = 4
 _ROUNDS, _DAMPING, _STILL = 40, 0.3, 1e-3
 _LEAST = 60.0  # of exponents; what is less likely is as good as impossible
 
@@ -137,6 +139,7 @@ class PixelField:
         number = np.arange(seen.shape[1] * seen.shape[2]).reshape(seen.shape[1:3])
         right = (number[:, :-1].reshape(-1), number[:, 1:].reshape(-1))
         down = (number[:-1].reshape(-1), number[1:].reshape(-1))
+        self._images = len(seen)
         self._keys, self._every = keys, np.arange(number.size)
         self._first, self._second = (np.concatenate(pair) for pair in zip(right, down, strict=True))
         self._alone = model.alone(values)
@@ -154,10 +157,12 @@ class PixelField:
 
     def likelier(self, chosen: Ints, budget: Budget) -> Ints:
         """The likeliest key of each pixel given all others, begun from ``chosen``; these where they are likelier."""
-        alone = self._alone.copy()
-        alone[self._every, chosen] -= _TRUST
-        found = self._believed(alone, budget)
-        return found if self.energy(found) < self.energy(chosen) else chosen
+        trusting = self._alone.copy()
+        trusting[self._every, chosen] -= _TRUST
+        found = [chosen, self._believed(trusting, budget)]
+        if self._images >= _ENOUGH and not budget.over():
+            found.append(self._believed(self._alone, budget))
+        return min(found, key=self.energy)
 
     def _believed(self, alone: Floats, budget: Budget) -> Ints:
         unlikely = self._beside - self._beside.min(axis=(1, 2), keepdims=True)

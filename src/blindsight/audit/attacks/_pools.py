@@ -63,7 +63,7 @@ class Pools:
     ) -> None:
         self._images, self._grid, self._freedom, self._keys = images, grid, freedom, keys
         self._budget, self._model = budget, model
-        self._test = SeamTest(images, grid, freedom, budget.rng(21))
+        self._test = SeamTest(images, grid, freedom, budget)
         self.found: list[Pool] = []
         self.of = np.full(len(images), -1, np.intp)  # the pool of each image
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.algebra import BlockGrid, BlockPermutation
+from blindsight.audit.attack import Budget
 from blindsight.audit.attacks._freedom import Freedom
 
 __all__ = ["SeamTest"]
 
 #: Random layouts that each image is compared with.
-_RANDOM = 40
+_RANDOM, _FEW = 40, 4
 #: Grey levels squared: seams that are smoother than this are equally smooth.
 _SMOOTH = 1.0
 #: Images at a time: bounds the memory.
@@ -28,33 +29,33 @@ class SeamTest:
         images: uint8 (N, H, W, C), as published.
         grid: block geometry.
         freedom: the states that blocks may be in.
-        rng: draws random layouts.
+        budget: draws random layouts; a few will do where its time is up.
     """
 
-    def __init__(self, images: NDArray[np.uint8], grid: BlockGrid, freedom: Freedom, rng: np.random.Generator) -> None:
+    def __init__(self, images: NDArray[np.uint8], grid: BlockGrid, freedom: Freedom, budget: Budget) -> None:
         self._images, self._grid = images, grid
-        chance = np.stack([self._seams(_random(grid, freedom, rng), images) for _ in range(_RANDOM)])
+        rng, every = budget.rng(21), np.arange(len(images))
+        found: list[NDArray[np.float64]] = []
+        while len(found) < _RANDOM and not (len(found) >= _FEW and budget.over()):
+            found.append(self._seams(_random(grid, freedom, rng), every))
+        chance = np.stack(found)
         self._mean, self._spread = chance.mean(0), chance.std(0, ddof=1) + 1e-3
 
     def __call__(self, layout: BlockPermutation, which: NDArray[np.intp]) -> NDArray[np.float64]:
         """By how many standard deviations of chance images ``which`` are smoother under a layout: float64 (len,)."""
-        seams = np.concatenate(
-            [
-                self._seams(layout, self._images[which[k : k + _AT_A_TIME]])
-                for k in range(0, max(1, len(which)), _AT_A_TIME)
-            ]
-        )
-        smoother: NDArray[np.float64] = (self._mean[which] - seams) / self._spread[which]
+        smoother: NDArray[np.float64] = (self._mean[which] - self._seams(layout, which)) / self._spread[which]
         return smoother
 
-    def _seams(self, layout: BlockPermutation, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _seams(self, layout: BlockPermutation, which: NDArray[np.intp]) -> NDArray[np.float64]:
         """Mean logarithm of squared differences at the seams of each image."""
-        plain = layout.apply(images)
-        assert isinstance(plain, np.ndarray)  # arrays in, arrays out
-        values = plain.astype(np.float32)
-        across = self._across(values)
-        down = self._across(values.swapaxes(1, 2))
-        found: NDArray[np.float64] = np.concatenate([across, down], axis=1).mean(axis=1, dtype=np.float64)
+        found = np.empty(len(which))
+        for start in range(0, len(which), _AT_A_TIME):
+            part = slice(start, start + _AT_A_TIME)
+            plain = layout.apply(self._images[which[part]])
+            assert isinstance(plain, np.ndarray)  # arrays in, arrays out
+            values = plain.astype(np.float32)
+            both = np.concatenate([self._across(values), self._across(values.swapaxes(1, 2))], axis=1)
+            found[part] = both.mean(axis=1, dtype=np.float64)
         return found
 
     def _across(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
