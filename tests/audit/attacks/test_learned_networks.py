@@ -34,11 +34,11 @@ def test_an_average_forgets_where_it_began() -> None:
     with torch.no_grad():
         network.weight.fill_(1.0)
     average.take()
-    assert float(average.network.weight) == pytest.approx(0.9)
+    assert average.network.weight.item() == pytest.approx(0.9)
     for _ in range(50):
         average.take()
-    assert float(average.network.weight) == pytest.approx(1.0, abs=1e-4)
-    assert float(network.weight) == 1.0
+    assert average.network.weight.item() == pytest.approx(1.0, abs=1e-4)
+    assert network.weight.item() == 1.0
 
 
 def test_an_inverse_network_begins_near_the_mean() -> None:
