@@ -156,7 +156,10 @@ def main() -> None:
     asked = arguments()
     kind: Any = type(get_attack(asked.attack))
     names = ("steps", "batch", "rate", *SIZES)
-    attack: Attack = kind(**{name: getattr(asked, name) for name in names if getattr(asked, name) is not None})
+    given = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
+    if unknown := [name for name in given if name not in vars(kind())]:
+        sys.exit(f"{asked.attack} has no {', '.join(unknown)}")
+    attack: Attack = kind(**given)
     rng = np.random.default_rng(asked.seed)
     others = asked.pairs if attack.observes.name == "known-pairs" else asked.public
     choose = crops if asked.data is None else lambda *of: arrays(asked.data, *of)

@@ -21,7 +21,7 @@ def test_schemes_share_one_keyless_case(
     monkeypatch.setitem(sys.modules, "learned_attacks", module)  # dataclasses look their module up
     spec.loader.exec_module(module)
     out = tmp_path / "gan.json"
-    sizes = "--images 3 --public 4 --size 8 --steps 1 --batch 2 --width 32 --depth 1 --judge-width 4"
+    sizes = "--images 3 --public 4 --size 8 --steps 1 --batch 2 --judge-width 4"
     arguments = ["--attack", "gan", "--scheme", "le", "pe", *sizes.split(), "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["learned_attacks.py", *arguments])
     module.main()
@@ -34,3 +34,6 @@ def test_schemes_share_one_keyless_case(
     assert report["settings"]["steps"] == 1
     assert str(tmp_path) not in out.read_text()
     assert "NOT solved" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["learned_attacks.py", "--attack", "gan", "--depth", "2"])
+    with pytest.raises(SystemExit, match="gan has no depth"):
+        module.main()

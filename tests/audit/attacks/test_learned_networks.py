@@ -8,23 +8,19 @@ from blindsight.algebra.permutation import Sample
 
 torch = pytest.importorskip("torch")
 from blindsight.audit.attacks._learning import MovingAverage, reconstruct, to_features  # noqa: E402
-from blindsight.audit.attacks._networks import BlockTransformer, Discriminator, PositionGenerator  # noqa: E402
+from blindsight.audit.attacks._networks import BlockMap, BlockTransformer, Discriminator, PositionGenerator  # noqa: E402
 
 GRID = BlockGrid(8, 12, 3, 4)
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 12, 3), np.uint8)
 
 
 @pytest.mark.parametrize("sample", ["byte", "nibble"])
-@pytest.mark.parametrize("kind", ["transformer", "positions"])
+@pytest.mark.parametrize("kind", ["map", "positions"])
 def test_an_untrained_generator_shows_nothing_of_what_it_sees(kind: str, sample: Sample) -> None:
     """What a generator gives back of images that needed no change, it has learned."""
     torch.manual_seed(0)
     features = 3 if sample == "byte" else 6
-    network = (
-        BlockTransformer(GRID, features, 32, 1, mean=None)
-        if kind == "transformer"
-        else PositionGenerator(GRID, features, moves=False, width=8)
-    )
+    network = BlockMap(GRID, features) if kind == "map" else PositionGenerator(GRID, features, moves=False, width=8)
     made = reconstruct(network, IMAGES, sample).astype(float)
     assert np.abs(made - 127.5).mean() < 16
     assert abs(np.corrcoef(made.ravel(), IMAGES.ravel())[0, 1]) < 0.2
@@ -38,11 +34,11 @@ def test_an_average_forgets_where_it_began() -> None:
     with torch.no_grad():
         network.weight.fill_(1.0)
     average.take()
-    assert float(average.network.weight) == pytest.approx(0.9)
+    assert average.network.weight.item() == pytest.approx(0.9)
     for _ in range(50):
         average.take()
-    assert float(average.network.weight) == pytest.approx(1.0, abs=1e-4)
-    assert float(network.weight) == 1.0
+    assert average.network.weight.item() == pytest.approx(1.0, abs=1e-4)
+    assert network.weight.item() == 1.0
 
 
 def test_an_inverse_network_begins_near_the_mean() -> None:
@@ -63,6 +59,21 @@ def test_every_output_block_sees_every_input_block(kind: str) -> None:
             (slope,) = torch.autograd.grad(made, seen)
             each = slope[0].reshape(3, 2, 4, 3, 4).abs().amax(dim=(0, 2, 4))
             assert bool((each > 0).all())
+
+
+def test_a_block_map_can_move_blocks_and_negate_some() -> None:
+    """What fixed keys do is in its reach, the halves of bytes too."""
+    network = BlockMap(GRID, 6)
+    halves = torch.tensor([[1 / 17, 16 / 17]])
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    with torch.no_grad():
+        network.shared.weight.copy_(torch.kron(torch.kron(torch.eye(3), halves), torch.eye(16)))
+        network.order.copy_(torch.eye(6)[order])
+        network.own[2] = -2 * network.shared.weight.T
+    made = reconstruct(network, IMAGES, "nibble")
+    blocks = IMAGES.reshape(3, 2, 4, 3, 4, 3).swapaxes(2, 3).reshape(3, 6, 4, 4, 3)[:, order.numpy()].copy()
+    blocks[:, 2] = 255 - blocks[:, 2]
+    assert np.array_equal(made, blocks.reshape(3, 2, 3, 4, 4, 3).swapaxes(2, 3).reshape(3, 8, 12, 3))
 
 
 @pytest.mark.parametrize("size", [(4, 4), (8, 12), (16, 16)])

@@ -6,6 +6,7 @@ range, where a third of a photograph's samples may lie; what exceeds the range i
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,12 @@ from torch.nn.utils.parametrizations import spectral_norm
 from blindsight.algebra import BlockGrid
 from blindsight.audit.attacks._network_sizes import HEAD
 
-__all__ = ["BlockTransformer", "Discriminator", "PlainClassifier", "PositionGenerator"]
+__all__ = ["BlockMap", "BlockTransformer", "Discriminator", "PlainClassifier", "PositionGenerator"]
 
 _SINKHORN_ROUNDS = 5
-#: How much the layers add to a linear map that would do alone: less is a calmer start.
-_SHARE = 0.1
-#: How large that map's weights are at the beginning.
-_BEGINNING = 0.05
+#: How large the weights of :class:`BlockMap` are at the beginning, and how fast those learn that positions do not
+#: share: each learns from its own position alone, and at the full rate Adam would mostly add noise.
+_BEGINNING, _OWN_PACE = 0.05, 0.2
 
 
 class BlockTransformer(nn.Module):
@@ -36,13 +36,12 @@ class BlockTransformer(nn.Module):
         features: channels of the input.
         width: of a token, a multiple of :data:`HEAD`.
         depth: transformer layers.
-        mean: (C, H, W), what the output is relative to: the untrained network gives about this back. None for a linear
-            map of the input, which learns with the rest: the untrained network gives about mid-grey.
+        mean: (C, H, W), what the output is relative to: the untrained network gives about this back.
     """
 
-    mean: Tensor | None
+    mean: Tensor
 
-    def __init__(self, grid: BlockGrid, features: int, width: int, depth: int, mean: Tensor | None) -> None:
+    def __init__(self, grid: BlockGrid, features: int, width: int, depth: int, mean: Tensor) -> None:
         super().__init__()
         self.grid = grid
         entering, leaving = features * grid.block**2, grid.block_samples
@@ -51,8 +50,7 @@ class BlockTransformer(nn.Module):
         self.move = nn.Linear(grid.blocks, grid.blocks, bias=False)
         nn.init.normal_(self.move.weight, std=grid.blocks**-0.5)
         self.layers = nn.ModuleList(_Layer(width) for _ in range(depth))
-        self.leave = _ByPosition(grid.blocks, width, leaving, scale=0.1 if mean is not None else 0.0)
-        self.straight = _Straight(grid, features) if mean is None else None
+        self.leave = _ByPosition(grid.blocks, width, leaving, scale=0.1)
         self.register_buffer("mean", mean)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -63,11 +61,7 @@ class BlockTransformer(nn.Module):
         hidden = tokens + self.position
         for layer in self.layers:
             hidden = layer(hidden)
-        made = self.leave(hidden)
-        if self.straight is not None:
-            made = _SHARE * made + self.straight(blocks)
-        images = _from_blocks(made, self.grid)
-        return images if self.mean is None else images + self.mean
+        return _from_blocks(self.leave(hidden), self.grid) + self.mean
 
 
 class _ByPosition(nn.Module):
@@ -86,18 +80,24 @@ class _ByPosition(nn.Module):
         return self.shared(tokens) + torch.einsum("npe,pel->npl", tokens, self.own)
 
 
-class _Straight(nn.Module):
+class BlockMap(nn.Module):
     """A linear map of the image: over positions, then of each block, by weights that positions share and weights of
     each position's own.
 
     A fixed signed permutation of blocks, pixels or halves of bytes is such a map, so all that is to be learned is in
-    its reach. Shared weights begin random and small, own ones at 0: the untrained map gives about mid-grey, and
-    nothing of what it sees. Large ones would settle at the start what the training must find, whether the result is a
-    negative.
+    its reach. Shared weights begin random and small, own ones at 0, and blocks in their places: the untrained map gives
+    about mid-grey, and nothing of what it sees. Large weights would settle at the start what the training must find,
+    such as whether the result is a negative.
+
+    Args:
+        grid: of the images.
+        features: channels of the input.
+        moves: whether the map is over positions, too.
     """
 
     def __init__(self, grid: BlockGrid, features: int, moves: bool = True) -> None:
         super().__init__()
+        self.grid = grid
         entering = features * grid.block**2
         self.shared = nn.Linear(entering, grid.block_samples)
         nn.init.orthogonal_(self.shared.weight, gain=_BEGINNING)
@@ -106,12 +106,21 @@ class _Straight(nn.Module):
         self.bias = nn.Parameter(torch.zeros(grid.blocks, grid.block_samples))
         self.order = nn.Parameter(torch.eye(grid.blocks)) if moves else None
 
-    def forward(self, blocks: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, features, H, W) -> (N, C, H, W)."""
+        return _from_blocks(self.of_blocks(_to_blocks(images, self.grid.block)), self.grid)
+
+    def of_blocks(self, blocks: Tensor) -> Tensor:
         """(N, positions, features * side * side) -> (N, positions, C * side * side)."""
         if self.order is not None:
             blocks = torch.einsum("pq,nqe->npe", self.order, blocks)
         made: Tensor = self.shared(blocks) + torch.einsum("npe,pel->npl", blocks, self.own) + self.bias
         return made
+
+    def paces(self, rate: float) -> list[dict[str, Any]]:
+        """Weights and their learning rates, as optimisers take them."""
+        own = [weights for weights in (self.own, self.bias, self.order) if weights is not None]
+        return [{"params": self.shared.parameters(), "lr": rate}, {"params": own, "lr": rate * _OWN_PACE}]
 
 
 class _Layer(nn.Module):
@@ -154,7 +163,7 @@ class PositionGenerator(nn.Module):
         entering, leaving = features * grid.block**2, width * grid.block**2
         # Each position begins with about half of its own block, and something of all others.
         self.order = nn.Parameter(math.log(grid.blocks) * torch.eye(grid.blocks)) if moves else None
-        self.straight = _Straight(grid, features, moves=False)
+        self.straight = BlockMap(grid, features, moves=False)
         self.enter = nn.Parameter(torch.randn(grid.blocks, entering, leaving) * entering**-0.5)
         self.residuals = nn.ModuleList(_Residual(width) for _ in range(residuals))
         self.leave = nn.Conv2d(width, grid.channels, 3, padding=1)
@@ -169,7 +178,7 @@ class PositionGenerator(nn.Module):
         for residual in self.residuals:
             hidden = residual(hidden)
         made: Tensor = self.leave(F.leaky_relu(hidden, 0.2))
-        return made + _from_blocks(self.straight(blocks), self.grid)
+        return made + _from_blocks(self.straight.of_blocks(blocks), self.grid)
 
 
 class _Residual(nn.Module):

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from blindsight.audit.attack import Budget, Reconstruction, register_attack
 from blindsight.audit.attacks._learned_attack import LearnedAttack
-from blindsight.audit.attacks._network_sizes import check_counts, check_width
+from blindsight.audit.attacks._network_sizes import check_counts
 from blindsight.audit.attacks._own_keys import scheme_facts
 from blindsight.audit.threat import Observation, ProtectedSet
 
@@ -23,22 +23,19 @@ class GanAttack(LearnedAttack):
 
     The discriminator sees plain public images and what the generator makes of the protected set. The loss is the
     non-saturating one (Goodfellow et al., 2014), the optimiser Adam with beta1 0.5, as in Ito's code. The generator
-    there sees one block at a time; here every output block is made from the whole image, by the network of
-    ``inverse-network``, around a linear map, and outputs are not squashed. That map begins near 0, so that nothing of
-    the input is in the output before it has been learned. The discriminator is held by a penalty on its gradient (R1;
-    Mescheder, Geiger & Nowozin, ICML 2018) in place of a spectral norm. Learning rates fall as a cosine to 0, and the
-    generator that is applied is the average of the last hundred or so: with constant rates, images that needed no
-    change were not left alone. Every 50 steps a small classifier, taught on public images and their negatives, says
-    whether what is made are negatives; then the generator's sign is turned.
+    there sees one block at a time and cannot put blocks back; here it is a linear map of the whole image, which
+    every fixed signed permutation is, and outputs are not squashed. The map begins near 0: nothing of the input is
+    in the output before it has been learned. Keys that change from image to image are not in its reach. The
+    discriminator is held by a penalty on its gradient (R1; Mescheder, Geiger & Nowozin, ICML 2018) in place of a
+    spectral norm. Learning rates fall as a cosine to 0, and the generator that is applied is the average of the
+    last hundred or so.
 
     Nothing keeps a generator from making pretty pictures of something else: low figures say that this training did not
     find the way, not that there is none.
 
     Args:
-        steps: of training. Ito's 25 epochs of 50,000 images in batches of 64 are about 19,500.
+        steps: of training. The paper's 25 epochs of 50,000 images in batches of 64 are about 19,500.
         batch: images a step.
-        width: of the generator's tokens, a multiple of 32.
-        depth: its transformer layers.
         rate: Adam's largest learning rate for the generator.
         judge_width: channels of the discriminator's first layer.
         judge_rate: Adam's largest learning rate for the discriminator.
@@ -46,14 +43,14 @@ class GanAttack(LearnedAttack):
     Facts: ``steps`` that were taken, ``discriminator_loss`` and ``generator_loss`` of the last.
 
     Raises:
-        ParameterError: a number below 1, or a width that is not a multiple of 32.
+        ParameterError: a number below 1.
     """
 
     name: ClassVar[str] = "gan"
     title: ClassVar[str] = "a generator taught by the look of public images"
     reference: ClassVar[str] = (
-        "the GAN-Attack of Sirichotedumrong & Kiya, arXiv 2010.06198, as Ito's code has it, with a generator that sees "
-        "the whole image and a gradient penalty"
+        "Sirichotedumrong's GAN attack as Ito, Kinoshita & Kiya publish it beside arXiv 2008.03143, with a "
+        "generator that sees the whole image and a gradient penalty"
     )
     observes: ClassVar[type[Observation]] = ProtectedSet
     needs_public: ClassVar[bool] = True
@@ -62,15 +59,12 @@ class GanAttack(LearnedAttack):
         self,
         steps: int = 19_500,
         batch: int = 64,
-        width: int = 128,
-        depth: int = 4,
         rate: float = 2e-3,
         judge_width: int = 64,
         judge_rate: float = 1e-3,
     ) -> None:
-        check_counts(steps=steps, batch=batch, depth=depth, judge_width=judge_width)
-        check_width(width)
-        self.steps, self.batch, self.width, self.depth, self.rate = steps, batch, width, depth, rate
+        check_counts(steps=steps, batch=batch, judge_width=judge_width)
+        self.steps, self.batch, self.rate = steps, batch, rate
         self.judge_width, self.judge_rate = judge_width, judge_rate
 
     def run(self, observation: Observation, budget: Budget) -> Reconstruction:
@@ -88,8 +82,7 @@ class GanAttack(LearnedAttack):
             to_features,
             to_tensor,
         )
-        from blindsight.audit.attacks._negatives import Negatives, Signed
-        from blindsight.audit.attacks._networks import BlockTransformer, Discriminator
+        from blindsight.audit.attacks._networks import BlockMap, Discriminator
 
         images, public = observation.images, observation.public
         assert public is not None
@@ -97,11 +90,11 @@ class GanAttack(LearnedAttack):
             sample = scheme_facts(observation.profile, images.shape[1:], rng).sample
             grid = grid_of(observation.profile, images)
             features = grid.channels * (1 if sample == "byte" else 2)
-            generator = Signed(BlockTransformer(grid, features, self.width, self.depth, mean=None))
+            generator = BlockMap(grid, features)
             judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=False)
             generator, judge = generator.to(device()), judge.to(device())
-            average, negatives = MovingAverage(generator), Negatives(public, self.batch, rng, budget)
-            of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.999))
+            average = MovingAverage(generator)
+            of_generator = Adam(generator.paces(self.rate), betas=(0.5, 0.999))
             of_judge = Adam(judge.parameters(), self.judge_rate, betas=(0.5, 0.999))
             losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
 
@@ -120,7 +113,6 @@ class GanAttack(LearnedAttack):
                 of_generator.zero_grad()
                 fooled.backward()
                 of_generator.step()
-                negatives.mend_at(number, generator, made)
                 average.take()
                 losses.update(discriminator_loss=float(judged.detach()), generator_loss=float(fooled.detach()))
 

@@ -79,7 +79,6 @@ class SiaGan(LearnedAttack):
             to_labels,
             to_tensor,
         )
-        from blindsight.audit.attacks._negatives import Negatives, Signed
         from blindsight.audit.attacks._networks import Discriminator, PositionGenerator
 
         assert isinstance(observation, LabelledSet)
@@ -90,15 +89,14 @@ class SiaGan(LearnedAttack):
             grid = grid_of(observation.profile, images)
             features = grid.channels * (1 if scheme.sample == "byte" else 2)
             classifier = self._classifier(observation, rng, budget)
-            generator = Signed(PositionGenerator(grid, features, scheme.moves_blocks, self.width)).to(device())
+            generator = PositionGenerator(grid, features, scheme.moves_blocks, self.width).to(device())
             judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=True)
             judge, average = judge.to(device()), MovingAverage(generator)
-            negatives = Negatives(public, self.batch, rng, budget)
             of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.9))
             of_judge = Adam(judge.parameters(), 4 * self.rate, betas=(0.0, 0.9))
             losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
 
-            def step(number: int) -> None:
+            def step(_: int) -> None:
                 seen = rng.integers(len(images), size=self.batch)
                 made = generator(to_features(images[seen], scheme.sample))
                 real = to_tensor(public[rng.integers(len(public), size=self.batch)])
@@ -112,7 +110,6 @@ class SiaGan(LearnedAttack):
                 of_generator.zero_grad()
                 loss.backward()
                 of_generator.step()
-                negatives.mend_at(number, generator, made)
                 average.take()
                 losses.update(discriminator_loss=float(judged.detach()), generator_loss=float(loss.detach()))
 
