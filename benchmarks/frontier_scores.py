@@ -9,9 +9,10 @@ scored on the first ``--images`` of them; the others on these alone; the jigsaw 
 
 SSIM is against the original in RGB at its own size; reconstructions are scaled, and grey ones repeated. Pictures that
 an attack finds up to a state are scored in their best one, and so are then the chances: another original, the mean
-image, the mean colour, black. Where noise was added an attacker's denoising of each reconstruction is tried, too. The
-best attack is the one farthest above its chance. ``shown`` is the same against what was encrypted: a crop is not the
-original, and still shows what is on it.
+image, the mean colour, black. Where noise was added or images were mixed, each reconstruction is tried without what
+looks like noise, too; and what a key that was found gives of a mixed set is taken apart. The best attack is the one
+farthest above its chance. ``shown`` is the same against what was encrypted: a crop is not the original, and still shows
+what is on it.
 
 FACES is a folder [train|test/]PERSON/PHOTOGRAPH of grey photographs, brought to the row's size, in three equal channels
 unless the row is grey: a defence in colour alone gains nothing on them. As one class they go through the same code.
@@ -43,10 +44,11 @@ from blindsight.audit.estimates import Estimate, estimate
 from blindsight.audit.metrics import ssim
 from blindsight.audit.scenario import Truth
 from blindsight.audit.scoring import in_best_state
-from blindsight.audit.threat import LabelledSet, Observation, ProtectedSet
+from blindsight.audit.threat import LabelledSet, ProtectedSet
 from blindsight.bench.data import BenchData, open_data
-from blindsight.bench.recipe import Images, Limit, load_recipe
+from blindsight.bench.recipe import Images, Limit, Mix, load_recipe
 from blindsight.errors import BlindsightError, ParameterError
+from blindsight.profile import Profile
 
 Pixels = NDArray[np.uint8]
 Values = NDArray[np.float64]
@@ -129,7 +131,9 @@ def _estimate(values: Values) -> Estimate:
     return found
 
 
-def attacked(of: Victim, names: list[str], images: int, single: int, seconds: float | None) -> dict[str, Any]:
+def attacked(
+    of: Victim, mix: Mix | None, names: list[str], images: int, single: int, seconds: float | None
+) -> dict[str, Any]:
     """Attack -> figures, or the reason that it was not run; of all that apply and train no network."""
     seen, found = of.seen, dict[str, Any]()
     judge = Judge(of, images)
@@ -141,14 +145,14 @@ def attacked(of: Victim, names: list[str], images: int, single: int, seconds: fl
     # Those that need the whole set first: where one key is found from it, nothing is left to do.
     for attack in sorted(attacks, key=lambda each: (each.name in SLOW, not issubclass(each.observes, ProtectedSet))):
         pooled = issubclass(attack.observes, ProtectedSet)
-        given: Observation = fewer if attack.name in SLOW else seen if pooled else few
+        given = fewer if attack.name in SLOW else seen if pooled else few
         if reason := attack.why_not(given):
             found[attack.name] = {"not_run": reason}
             continue
         if max((each.get("ssim", 0.0) for each in found.values()), default=0.0) >= RESTORED:
             found[attack.name] = {"not_run": "images were restored by another attack"}
             continue
-        for name, made in _tried(attack, given, seconds):
+        for name, made in _tried(attack, given, mix, seconds):
             spent = made.facts.pop("seconds") if "seconds" in made.facts else None
             count = min(images, int(made.facts.get("solved", len(made.images))), len(made.images))
             found[name] = judge.score(made, count) | {"cpu_seconds": spent, "facts": made.facts}
@@ -160,18 +164,29 @@ def _fields(seen: LabelledSet) -> dict[str, Any]:
     return {name: getattr(seen, name) for name in names}
 
 
-def _tried(attack: Attack, given: Observation, seconds: float | None) -> Iterator[tuple[str, Reconstruction]]:
-    """What an attack finds, and where noise was added the same without what looks like noise."""
+def _tried(
+    attack: Attack, given: LabelledSet, mix: Mix | None, seconds: float | None
+) -> Iterator[tuple[str, Reconstruction]]:
+    """What an attack finds, and what can be made of that where images were mixed or noise was added."""
     began = time.process_time()
     made = attack.run(given, Budget(seconds))
     facts = made.facts | {"seconds": round(time.process_time() - began, 1)}
     yield attack.name, Reconstruction(made.images, made.key, made.symmetric, facts)
-    if any(text.startswith("noise") for text in given.profile.reductions):
+    if mix or any(text.startswith("noise") for text in given.profile.reductions):
         smooth = np.stack([denoise_tv_chambolle(image / 255.0, SMOOTH, channel_axis=2) for image in made.images])
-        yield (
-            f"{attack.name}, denoised",
-            Reconstruction(np.rint(255 * smooth).astype(np.uint8), None, made.symmetric, dict(made.facts)),
+        images = np.rint(255 * smooth).astype(np.uint8)
+        yield f"{attack.name}, denoised", Reconstruction(images, None, made.symmetric, dict(made.facts))
+    # What is left under a key that was found is a mixed set. How it was mixed is taken to be known.
+    if mix and mix.method == "pbm" and made.key is not None:
+        demixer, block = get_attack("label-clusters"), "{}x{}".format(*mix.block)
+        parameters = {"block": block, "probability": mix.probability, "sources": mix.sources or 10}
+        profile = Profile(kind="mix", scheme="pbm", parameters=parameters, channels=given.profile.channels)
+        began = time.process_time()
+        apart = demixer.run(
+            LabelledSet(**{**_fields(given), "profile": profile, "images": made.images}), Budget(seconds)
         )
+        facts = apart.facts | {"seconds": round(time.process_time() - began, 1)}
+        yield f"{attack.name}, then {demixer.name}", Reconstruction(apart.images, None, made.symmetric, facts)
 
 
 @cache
@@ -186,7 +201,7 @@ def scored(name: str, images: Images, args: argparse.Namespace) -> dict[str, Any
     plain = _opened(args.data, work)
     data = _opened(args.data, work, args.set, args.test)
     of = victim(images, data, plain, args.public, args.seed, work)
-    found["attacks"] = attacked(of, args.attack, args.images, args.single, args.seconds)
+    found["attacks"] = attacked(of, images.mix, args.attack, args.images, args.single, args.seconds)
     tried = {key: value for key, value in found["attacks"].items() if "ssim" in value}
     best = max(tried, key=lambda key: tried[key]["ssim"] - tried[key]["chance"])
     found |= {"best": best, "ssim": tried[best]["ssim"], "ssim_chance": tried[best]["chance"]}

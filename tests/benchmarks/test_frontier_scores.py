@@ -17,6 +17,7 @@ data: cifar10
 rows:
   plain: {}
   fixed: {scheme: etc, block: 16}
+  mixed: {scheme: etc, block: 8, mix: {method: pbm, block: 8x8, sources: 3, probability: 0.9}}
   small: {scheme: bps, parameters: {scramble: true}, block: 4, key_scope: image, size: 16, gray: true}
   noisy: {scheme: etc, block: 8, key_scope: image, reductions: [crop, "noise:epsilon=20,cell=4,pixels=1"],
           mix: {method: pbm, block: 8x8, sources: 3, probability: 0.9}}
@@ -71,7 +72,7 @@ def ran(script: ModuleType, made: Path) -> tuple[dict, dict]:
 
 def test_every_protected_row_is_scored_as_the_plot_reads_it(ran: tuple[dict, dict]) -> None:
     scores = ran[0]
-    assert set(scores) == {"fixed", "small", "noisy"}
+    assert set(scores) == {"fixed", "mixed", "small", "noisy"}
     for row in scores.values():
         assert set(row) == {"ssim", "ssim_chance", "attack", "reid", "reid_chance"}
         assert row["reid_chance"] == 0.25
@@ -94,6 +95,7 @@ def test_what_was_not_run_has_a_reason_and_the_best_is_the_farthest_above_chance
             assert each["low"] <= each["ssim"] <= each["high"]
             assert each["excess"][0] == pytest.approx(each["ssim"] - each["chance"])
             assert each["pick"] <= each["ssim"] + 1e-9
+    assert "dataset-jigsaw, then label-clusters" in rows["mixed"]["attacks"]
     assert "jigsaw, denoised" in rows["noisy"]["attacks"]
     assert rows["noisy"]["attacks"]["jigsaw"]["n"] == 2
 
