@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from blindsight.audit.attacks._global_state import global_states
 
 from blindsight.algebra import BlockGrid, BlockPermutation
 from blindsight.audit import Budget, get_attack
 from blindsight.audit.attacks._freedom import Freedom
-from blindsight.audit.attacks._global_state import global_states
 from blindsight.audit.attacks._seams import SeamTest
 from blindsight.audit.scenario import make_scenario
 
