@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from blindsight.audit.attacks._global_state import global_states
 
 from blindsight.algebra import BlockGrid, BlockPermutation
 from blindsight.audit import Budget, get_attack
 from blindsight.audit.attacks._freedom import Freedom
 from blindsight.audit.attacks._seams import SeamTest
+from blindsight.audit.global_states import global_states, in_state
 from blindsight.audit.scenario import make_scenario
 
 ATTACK = get_attack("pool-jigsaw")
@@ -16,7 +16,8 @@ GRID, FREEDOM = BlockGrid(32, 32, 3, 8), Freedom(8, 2, 6)
 
 def right_share(found: np.ndarray, plain: np.ndarray) -> np.ndarray:
     """For each image the share of pixels that are right in its best state of the whole."""
-    return np.max([(state.apply(found) == plain).all(3).mean((1, 2)) for state in global_states(GRID, FREEDOM)], axis=0)
+    states = global_states(plain.shape)
+    return np.max([(in_state(found, state) == plain).all(3).mean((1, 2)) for state in states], axis=0)
 
 
 def test_images_are_sorted_by_key_and_solved(crops: np.ndarray) -> None:
