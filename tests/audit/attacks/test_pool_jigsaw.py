@@ -7,7 +7,7 @@ from blindsight.algebra import BlockGrid, BlockPermutation
 from blindsight.audit import Budget, get_attack
 from blindsight.audit.attacks._freedom import Freedom
 from blindsight.audit.attacks._seams import SeamTest
-from blindsight.audit.global_states import global_states, in_state
+from blindsight.audit.global_states import global_states, in_state, state_permutation
 from blindsight.audit.scenario import make_scenario
 
 ATTACK = get_attack("pool-jigsaw")
@@ -81,7 +81,7 @@ def test_seams_tell_the_layout_whatever_the_state_of_the_whole(crops: np.ndarray
     scores = test(right, every)
     assert scores.min() > 4
     assert np.abs(test(wrong, every)).max() < 4
-    turned = global_states(GRID, FREEDOM)[37] @ right
+    turned = state_permutation(GRID, global_states((32, 32, 3))[37]) @ right
     assert isinstance(turned, BlockPermutation)
     assert np.allclose(test(turned, every), scores, atol=1e-4)
     assert np.array_equal(test(right, every[2:4]), scores[2:4])
