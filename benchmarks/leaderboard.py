@@ -4,7 +4,7 @@
     python benchmarks/leaderboard.py cifar10-block4 faces-block8 --out leaderboard
 
 Each folder holds the compare.json of a comparison; a leaderboard.json made before may stand among them. Of two
-comparisons of the same data, size, block and key scope, schemes of the later one replace those of the earlier. Written
+comparisons of the same data, size, block and key scope, cells of the later one replace those of the earlier. Written
 are OUT.md and OUT.json: of each cell the figures over trials, and of each trial what every attack reached.
 """
 
@@ -73,10 +73,10 @@ def joined(comparisons: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for one in comparisons:
         key = json.dumps([one[name] for name in SAME])
         table = tables.setdefault(key, {**one, "cells": [], "parts": []})
-        new = {cell["scheme"] for cell in one["cells"]}
+        cells = {(cell["scheme"], cell["threat"]): cell for cell in [*table["cells"], *one["cells"]]}
         part = {name: value for name, value in one.items() if name not in ("cells", "parts", *SAME)}
-        table["cells"] = [cell for cell in table["cells"] if cell["scheme"] not in new] + one["cells"]
-        table["parts"] += one.get("parts") or [{**part, "schemes": sorted(new)}]
+        table["cells"] = list(cells.values())
+        table["parts"] += one.get("parts") or [part]
     return list(tables.values())
 
 

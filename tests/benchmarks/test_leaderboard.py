@@ -46,7 +46,7 @@ def written(folder: Path, one: dict[str, Any]) -> Path:
     return folder
 
 
-def test_later_schemes_of_a_setting_replace_earlier_ones_and_other_settings_stand_apart(tmp_path: Path) -> None:
+def test_later_cells_of_a_setting_replace_earlier_ones_and_other_settings_stand_apart(tmp_path: Path) -> None:
     first = comparison(cell("etc", "one-image", 0.25), cell("pe", "one-image", 0.5), command="first")
     again = comparison(cell("pe", "one-image", 0.75, "restored"), cell("pe", "known-pairs", 1.0), command="again")
     paths = [written(tmp_path / name, one) for name, one in (("a", first), ("b", again))]
