@@ -144,6 +144,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rate", type=float, help="Adam's learning rate, the generator's where there are two; likewise"
     )
+    parser.add_argument("--judge-rate", type=float, help="the discriminator's; likewise")
     for name, of in SIZES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"{of}; likewise")
     parser.add_argument("--seconds", type=float, help="for each case")
@@ -155,7 +156,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     kind: Any = type(get_attack(asked.attack))
-    names = ("steps", "batch", "rate", *SIZES)
+    names = ("steps", "batch", "rate", "judge_rate", *SIZES)
     given = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
     if unknown := [name for name in given if name not in vars(kind())]:
         sys.exit(f"{asked.attack} has no {', '.join(unknown)}")

@@ -71,7 +71,7 @@ def test_what_a_gan_makes_has_the_light_and_the_contrast_of_public_images() -> N
 def test_sia_gan_finds_negated_samples_from_nothing() -> None:
     scenario = seen("np", tiles(100, 16, 2), public=tiles(300, 16, 2, 100))
     nothing = score(small("sia-gan", 1), scenario)
-    assert score(SiaGan(150, batch=32, width=8, rate=1e-3, judge_width=16), scenario) > nothing + 0.15
+    assert score(SiaGan(150, batch=32, width=8, judge_width=16), scenario) > nothing + 0.15
 
 
 @pytest.mark.parametrize("name", ["gan", "sia-gan"])

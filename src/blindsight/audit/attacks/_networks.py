@@ -180,6 +180,12 @@ class PositionGenerator(nn.Module):
         made: Tensor = self.leave(F.leaky_relu(hidden, 0.2))
         return made + _from_blocks(self.straight.of_blocks(blocks), self.grid)
 
+    def paces(self, rate: float) -> list[dict[str, Any]]:
+        """Weights and their learning rates: the linear map's shared weights go ahead, all else follows slowly."""
+        straight = {id(weights) for weights in self.straight.parameters()}
+        rest = [weights for weights in self.parameters() if id(weights) not in straight]
+        return [*self.straight.paces(rate), {"params": rest, "lr": rate * _OWN_PACE}]
+
 
 class _Residual(nn.Module):
     def __init__(self, width: int) -> None:

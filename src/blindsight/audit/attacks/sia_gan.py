@@ -27,9 +27,10 @@ class SiaGan(LearnedAttack):
 
     A classifier learns the classes from public plain images. Then a generator is trained against a discriminator with
     the hinge loss; besides fooling it, its output for a protected image must be classified as that image's label, and
-    be smooth (total variation, weight 1e-3). Adam, 1e-4 (0.5, 0.9) for the generator and 4e-4 (0, 0.9) for the
-    discriminator, as in the authors' code. Where nobody has labels of the public images there is no classifier, and the
-    term is left out.
+    be smooth (total variation, weight 1e-3). Adam with betas (0.5, 0.9) for the generator and (0, 0.9) for the
+    discriminator, as in the authors' code. Their rates are 1e-4 and 4e-4; here they are larger, fall as a cosine to 0,
+    and the generator that is applied is the average of the last hundred or so. Where nobody has labels of the public
+    images there is no classifier, and the term is left out.
 
     For schemes that move blocks the generator learns a soft permutation of them besides; the authors have a second
     program for that. Outputs are not squashed.
@@ -39,8 +40,9 @@ class SiaGan(LearnedAttack):
             here; the default is as many as that of ``gan``.
         batch: images a step.
         width: channels of the generator inside.
-        rate: Adam's learning rate for the generator; the discriminator's is four times as large.
+        rate: Adam's largest learning rate for the generator.
         judge_width: channels of the discriminator's first layer.
+        judge_rate: Adam's largest learning rate for the discriminator.
 
     Facts: ``steps`` that were taken; ``classifier``, whether there was one; ``discriminator_loss`` and
     ``generator_loss`` of the last step.
@@ -59,10 +61,17 @@ class SiaGan(LearnedAttack):
     needs_public: ClassVar[bool] = True
 
     def __init__(
-        self, steps: int = 19_500, batch: int = 64, width: int = 32, rate: float = 1e-4, judge_width: int = 64
+        self,
+        steps: int = 19_500,
+        batch: int = 64,
+        width: int = 32,
+        rate: float = 2e-3,
+        judge_width: int = 64,
+        judge_rate: float = 1e-3,
     ) -> None:
         check_counts(steps=steps, batch=batch, width=width, judge_width=judge_width)
-        self.steps, self.batch, self.width, self.rate, self.judge_width = steps, batch, width, rate, judge_width
+        self.steps, self.batch, self.width, self.rate = steps, batch, width, rate
+        self.judge_width, self.judge_rate = judge_width, judge_rate
 
     def run(self, observation: Observation, budget: Budget) -> Reconstruction:
         from torch.nn import functional as F
@@ -92,8 +101,8 @@ class SiaGan(LearnedAttack):
             generator = PositionGenerator(grid, features, scheme.moves_blocks, self.width).to(device())
             judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=True)
             judge, average = judge.to(device()), MovingAverage(generator)
-            of_generator = Adam(generator.parameters(), self.rate, betas=(0.5, 0.9))
-            of_judge = Adam(judge.parameters(), 4 * self.rate, betas=(0.0, 0.9))
+            of_generator = Adam(generator.paces(self.rate), betas=(0.5, 0.9))
+            of_judge = Adam(judge.parameters(), self.judge_rate, betas=(0.0, 0.9))
             losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
 
             def step(_: int) -> None:
