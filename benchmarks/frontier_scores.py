@@ -10,9 +10,9 @@ scored on the first ``--images`` of them; the others on these alone; the jigsaw 
 SSIM is against the original in RGB at its own size; reconstructions are scaled, and grey ones repeated. Pictures that
 an attack finds up to a state are scored in their best one, and so are then the chances: another original, the mean
 image, the mean colour, black. Where noise was added or images were mixed, each reconstruction is tried without what
-looks like noise, too; and what a key that was found gives of a mixed set is taken apart. The best attack is the one
-farthest above its chance. ``shown`` is the same against what was encrypted: a crop is not the original, and still shows
-what is on it.
+looks like noise, too. A mixed set under one key is attacked by who has the key, from queries, which nobody mixes: they
+are images of the row without mixing. The best attack is the one farthest above its chance. ``shown`` is the same
+against what was encrypted: a crop is not the original, and still shows what is on it.
 
 FACES is a folder [train|test/]PERSON/PHOTOGRAPH of grey photographs, brought to the row's size, in three equal channels
 unless the row is grey: a defence in colour alone gains nothing on them. As one class they go through the same code.
@@ -140,8 +140,7 @@ def attacked(
     few = LabelledSet(**{**_fields(seen), "images": seen.images[:images], "labels": seen.labels[:images]})
     fewer = LabelledSet(**{**_fields(seen), "images": seen.images[:single], "labels": seen.labels[:single]})
     attacks = [get_attack(name) for name in names] if names else [each for each in list_attacks() if not each.learns]
-    published = Reconstruction(few.images)
-    found["as published"] = judge.score(published, images)
+    found["as published"] = judge.score(Reconstruction(few.images), images)
     # Those that need the whole set first: where one key is found from it, nothing is left to do.
     for attack in sorted(attacks, key=lambda each: (each.name in SLOW, not issubclass(each.observes, ProtectedSet))):
         pooled = issubclass(attack.observes, ProtectedSet)
@@ -153,9 +152,11 @@ def attacked(
             found[attack.name] = {"not_run": "images were restored by another attack"}
             continue
         for name, made in _tried(attack, given, mix, seconds):
-            spent = made.facts.pop("seconds") if "seconds" in made.facts else None
             count = min(images, int(made.facts.get("solved", len(made.images))), len(made.images))
-            found[name] = judge.score(made, count) | {"cpu_seconds": spent, "facts": made.facts}
+            found[name] = judge.score(made, count) | {"facts": made.facts}
+    if mix and seen.profile.key_scope == "dataset":
+        for name, made in _mosaics(of, mix, seconds):
+            found[name] = judge.score(made, images) | {"facts": made.facts}
     return found
 
 
@@ -167,26 +168,38 @@ def _fields(seen: LabelledSet) -> dict[str, Any]:
 def _tried(
     attack: Attack, given: LabelledSet, mix: Mix | None, seconds: float | None
 ) -> Iterator[tuple[str, Reconstruction]]:
-    """What an attack finds, and what can be made of that where images were mixed or noise was added."""
+    """What an attack finds, and where images were mixed or noise was added the same without what looks like it."""
     began = time.process_time()
     made = attack.run(given, Budget(seconds))
     facts = made.facts | {"seconds": round(time.process_time() - began, 1)}
     yield attack.name, Reconstruction(made.images, made.key, made.symmetric, facts)
     if mix or any(text.startswith("noise") for text in given.profile.reductions):
-        smooth = np.stack([denoise_tv_chambolle(image / 255.0, SMOOTH, channel_axis=2) for image in made.images])
-        images = np.rint(255 * smooth).astype(np.uint8)
-        yield f"{attack.name}, denoised", Reconstruction(images, None, made.symmetric, dict(made.facts))
-    # What is left under a key that was found is a mixed set. How it was mixed is taken to be known.
-    if mix and mix.method == "pbm" and made.key is not None:
-        demixer, block = get_attack("label-clusters"), "{}x{}".format(*mix.block)
-        parameters = {"block": block, "probability": mix.probability, "sources": mix.sources or 10}
-        profile = Profile(kind="mix", scheme="pbm", parameters=parameters, channels=given.profile.channels)
-        began = time.process_time()
-        apart = demixer.run(
-            LabelledSet(**{**_fields(given), "profile": profile, "images": made.images}), Budget(seconds)
-        )
-        facts = apart.facts | {"seconds": round(time.process_time() - began, 1)}
-        yield f"{attack.name}, then {demixer.name}", Reconstruction(apart.images, None, made.symmetric, facts)
+        smooth = _smooth(made.images)
+        yield f"{attack.name}, denoised", Reconstruction(smooth, None, made.symmetric, dict(made.facts))
+
+
+def _mosaics(of: Victim, mix: Mix, seconds: float | None) -> Iterator[tuple[str, Reconstruction]]:
+    """What a key gives of a mixed set: for whoever found it from queries, which nobody mixes."""
+    name, mosaics = "key from queries", of.shown
+    yield name, Reconstruction(mosaics)
+    yield f"{name}, denoised", Reconstruction(_smooth(mosaics))
+    if mix.method != "pbm":
+        return
+    began = time.process_time()
+    attack, block = get_attack("label-clusters"), "{}x{}".format(*mix.block)
+    # How they were mixed is taken to be known.
+    parameters = {"block": block, "probability": mix.probability, "sources": mix.sources or 10}
+    profile = Profile(kind="mix", scheme="pbm", parameters=parameters)
+    made = attack.run(LabelledSet(profile=profile, images=mosaics, labels=of.seen.labels), Budget(seconds))
+    facts = made.facts | {"seconds": round(time.process_time() - began, 1)}
+    yield f"{name}, then {attack.name}", Reconstruction(made.images, facts=facts)
+    yield f"{name}, then {attack.name}, denoised", Reconstruction(_smooth(made.images))
+
+
+def _smooth(images: Pixels) -> Pixels:
+    """Images without what looks like noise."""
+    smooth = [denoise_tv_chambolle(image / 255.0, SMOOTH, channel_axis=2) for image in images]
+    return np.rint(255 * np.stack(smooth)).astype(np.uint8)
 
 
 @cache

@@ -95,7 +95,7 @@ def test_what_was_not_run_has_a_reason_and_the_best_is_the_farthest_above_chance
             assert each["low"] <= each["ssim"] <= each["high"]
             assert each["excess"][0] == pytest.approx(each["ssim"] - each["chance"])
             assert each["pick"] <= each["ssim"] + 1e-9
-    assert "dataset-jigsaw, then label-clusters" in rows["mixed"]["attacks"]
+    assert "key from queries, then label-clusters" in rows["mixed"]["attacks"]
     assert "jigsaw, denoised" in rows["noisy"]["attacks"]
     assert rows["noisy"]["attacks"]["jigsaw"]["n"] == 2
 
