@@ -207,7 +207,7 @@ def _opened(data: str, work: Path, train: int | None = None, test: int | None = 
     return open_data(data, work, Limit(train=train, test=test))
 
 
-def scored(name: str, images: Images, args: argparse.Namespace) -> dict[str, Any]:
+def scored(images: Images, args: argparse.Namespace) -> dict[str, Any]:
     """All figures of a row."""
     began, work = time.process_time(), args.work
     found: dict[str, Any] = {"images": images.summary()}
@@ -215,15 +215,17 @@ def scored(name: str, images: Images, args: argparse.Namespace) -> dict[str, Any
     data = _opened(args.data, work, args.set, args.test)
     of = victim(images, data, plain, args.public, args.seed, work)
     found["attacks"] = attacked(of, images.mix, args.attack, args.images, args.single, args.seconds)
-    tried = {key: value for key, value in found["attacks"].items() if "ssim" in value}
-    best = max(tried, key=lambda key: tried[key]["ssim"] - tried[key]["chance"])
-    found |= {"best": best, "ssim": tried[best]["ssim"], "ssim_chance": tried[best]["chance"]}
-    print(f"{name}: {best}, SSIM {found['ssim']:.3f}, chance {found['ssim_chance']:.3f}", file=sys.stderr, flush=True)
     if args.faces:
         faces, people = faces_data(args.faces, args.side, work)
         found["identity"] = identified(images, faces, people, args.redraws, args.seed, work, args.splits)
-        print(f"{name}: named {found['identity']['reid']:.3f}", file=sys.stderr, flush=True)
     return found | {"cpu_seconds": round(time.process_time() - began, 1)}
+
+
+def judged(found: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the attack that is farthest above its chance."""
+    tried = {key: value for key, value in found["attacks"].items() if "ssim" in value}
+    best = max(tried, key=lambda key: tried[key]["ssim"] - tried[key]["chance"])
+    return found | {"best": best, "ssim": tried[best]["ssim"], "ssim_chance": tried[best]["chance"]}
 
 
 def summary(found: dict[str, Any]) -> dict[str, Any]:
@@ -244,6 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--details", type=Path, help="JSON of all figures")
     parser.add_argument("--rows", nargs="+", default=[], help="which, in this order; all protected ones else")
     parser.add_argument("--attack", action="append", default=[], help="these attacks alone")
+    parser.add_argument("--add", action="store_true", help="attacks on rows that OUT and DETAILS have, beside theirs")
     parser.add_argument("--set", type=int, default=1000, help="published images")
     parser.add_argument("--test", type=int, default=10, help=argparse.SUPPRESS)
     parser.add_argument("--images", type=int, default=60, help="attacked images that are scored")
@@ -262,13 +265,21 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"no row '{unknown[0]}' with a scheme in {args.recipe}; there are {', '.join(rows)}")
         scores, details = _read(args.out), _read(args.details) if args.details else {}
         for row in args.rows or rows:
-            if row in scores:
+            if args.add and row in scores and row not in details.get("rows", {}):
+                parser.error(f"--add needs --details with the figures of {row} so far")
+            if row in scores and not args.add:
                 continue
-            found = scored(row, rows[row], args)
-            scores[row] = summary(found)
+            found = scored(rows[row], args)
+            if row in scores:
+                before = details["rows"][row]
+                found = before | {"attacks": before["attacks"] | found["attacks"]}
+            found = judged(found)
             settings = {name: getattr(args, name) for name in SETTINGS}
-            held = details.get("rows", {}) | {row: found | {"settings": settings}}
+            added = {"added": settings} if row in scores else {"settings": settings}
+            held = details.get("rows", {}) | {row: found | added}
             details = {"format": FORMAT, "rows": held}
+            scores[row] = summary(found)
+            print(row, scores[row], file=sys.stderr, flush=True)
             _write(args.out, scores)
             if args.details:
                 _write(args.details, details)
