@@ -10,9 +10,9 @@ scored on the first ``--images`` of them; the others on these alone; the jigsaw 
 SSIM is against the original in RGB at its own size; reconstructions are scaled, and grey ones repeated. Pictures that
 an attack finds up to a state are scored in their best one, and so are then the chances: another original, the mean
 image, the mean colour, black. Where noise was added or images were mixed, each reconstruction is tried without what
-looks like noise, too; and what a key that was found gives of a mixed set is taken apart. The best attack is the one
-farthest above its chance. ``shown`` is the same against what was encrypted: a crop is not the original, and still shows
-what is on it.
+looks like noise, too. A mixed set under one key is attacked by who has the key, from queries, which nobody mixes: they
+are images of the row without mixing. The best attack is the one farthest above its chance. ``shown`` is the same
+against what was encrypted: a crop is not the original, and still shows what is on it.
 
 FACES is a folder [train|test/]PERSON/PHOTOGRAPH of grey photographs, brought to the row's size, in three equal channels
 unless the row is grey: a defence in colour alone gains nothing on them. As one class they go through the same code.
@@ -140,8 +140,7 @@ def attacked(
     few = LabelledSet(**{**_fields(seen), "images": seen.images[:images], "labels": seen.labels[:images]})
     fewer = LabelledSet(**{**_fields(seen), "images": seen.images[:single], "labels": seen.labels[:single]})
     attacks = [get_attack(name) for name in names] if names else [each for each in list_attacks() if not each.learns]
-    published = Reconstruction(few.images)
-    found["as published"] = judge.score(published, images)
+    found["as published"] = judge.score(Reconstruction(few.images), images)
     # Those that need the whole set first: where one key is found from it, nothing is left to do.
     for attack in sorted(attacks, key=lambda each: (each.name in SLOW, not issubclass(each.observes, ProtectedSet))):
         pooled = issubclass(attack.observes, ProtectedSet)
@@ -153,9 +152,11 @@ def attacked(
             found[attack.name] = {"not_run": "images were restored by another attack"}
             continue
         for name, made in _tried(attack, given, mix, seconds):
-            spent = made.facts.pop("seconds") if "seconds" in made.facts else None
             count = min(images, int(made.facts.get("solved", len(made.images))), len(made.images))
-            found[name] = judge.score(made, count) | {"cpu_seconds": spent, "facts": made.facts}
+            found[name] = judge.score(made, count) | {"facts": made.facts}
+    if mix and seen.profile.key_scope == "dataset":
+        for name, made in _mosaics(of, mix, seconds):
+            found[name] = judge.score(made, images) | {"facts": made.facts}
     return found
 
 
@@ -167,26 +168,38 @@ def _fields(seen: LabelledSet) -> dict[str, Any]:
 def _tried(
     attack: Attack, given: LabelledSet, mix: Mix | None, seconds: float | None
 ) -> Iterator[tuple[str, Reconstruction]]:
-    """What an attack finds, and what can be made of that where images were mixed or noise was added."""
+    """What an attack finds, and where images were mixed or noise was added the same without what looks like it."""
     began = time.process_time()
     made = attack.run(given, Budget(seconds))
     facts = made.facts | {"seconds": round(time.process_time() - began, 1)}
     yield attack.name, Reconstruction(made.images, made.key, made.symmetric, facts)
     if mix or any(text.startswith("noise") for text in given.profile.reductions):
-        smooth = np.stack([denoise_tv_chambolle(image / 255.0, SMOOTH, channel_axis=2) for image in made.images])
-        images = np.rint(255 * smooth).astype(np.uint8)
-        yield f"{attack.name}, denoised", Reconstruction(images, None, made.symmetric, dict(made.facts))
-    # What is left under a key that was found is a mixed set. How it was mixed is taken to be known.
-    if mix and mix.method == "pbm" and made.key is not None:
-        demixer, block = get_attack("label-clusters"), "{}x{}".format(*mix.block)
-        parameters = {"block": block, "probability": mix.probability, "sources": mix.sources or 10}
-        profile = Profile(kind="mix", scheme="pbm", parameters=parameters, channels=given.profile.channels)
-        began = time.process_time()
-        apart = demixer.run(
-            LabelledSet(**{**_fields(given), "profile": profile, "images": made.images}), Budget(seconds)
-        )
-        facts = apart.facts | {"seconds": round(time.process_time() - began, 1)}
-        yield f"{attack.name}, then {demixer.name}", Reconstruction(apart.images, None, made.symmetric, facts)
+        smooth = _smooth(made.images)
+        yield f"{attack.name}, denoised", Reconstruction(smooth, None, made.symmetric, dict(made.facts))
+
+
+def _mosaics(of: Victim, mix: Mix, seconds: float | None) -> Iterator[tuple[str, Reconstruction]]:
+    """What a key gives of a mixed set: for whoever found it from queries, which nobody mixes."""
+    name, mosaics = "key from queries", of.shown
+    yield name, Reconstruction(mosaics)
+    yield f"{name}, denoised", Reconstruction(_smooth(mosaics))
+    if mix.method != "pbm":
+        return
+    began = time.process_time()
+    attack, block = get_attack("label-clusters"), "{}x{}".format(*mix.block)
+    # How they were mixed is taken to be known.
+    parameters = {"block": block, "probability": mix.probability, "sources": mix.sources or 10}
+    profile = Profile(kind="mix", scheme="pbm", parameters=parameters)
+    made = attack.run(LabelledSet(profile=profile, images=mosaics, labels=of.seen.labels), Budget(seconds))
+    facts = made.facts | {"seconds": round(time.process_time() - began, 1)}
+    yield f"{name}, then {attack.name}", Reconstruction(made.images, facts=facts)
+    yield f"{name}, then {attack.name}, denoised", Reconstruction(_smooth(made.images))
+
+
+def _smooth(images: Pixels) -> Pixels:
+    """Images without what looks like noise."""
+    smooth = [denoise_tv_chambolle(image / 255.0, SMOOTH, channel_axis=2) for image in images]
+    return np.rint(255 * np.stack(smooth)).astype(np.uint8)
 
 
 @cache
@@ -194,7 +207,7 @@ def _opened(data: str, work: Path, train: int | None = None, test: int | None = 
     return open_data(data, work, Limit(train=train, test=test))
 
 
-def scored(name: str, images: Images, args: argparse.Namespace) -> dict[str, Any]:
+def scored(images: Images, args: argparse.Namespace) -> dict[str, Any]:
     """All figures of a row."""
     began, work = time.process_time(), args.work
     found: dict[str, Any] = {"images": images.summary()}
@@ -202,15 +215,17 @@ def scored(name: str, images: Images, args: argparse.Namespace) -> dict[str, Any
     data = _opened(args.data, work, args.set, args.test)
     of = victim(images, data, plain, args.public, args.seed, work)
     found["attacks"] = attacked(of, images.mix, args.attack, args.images, args.single, args.seconds)
-    tried = {key: value for key, value in found["attacks"].items() if "ssim" in value}
-    best = max(tried, key=lambda key: tried[key]["ssim"] - tried[key]["chance"])
-    found |= {"best": best, "ssim": tried[best]["ssim"], "ssim_chance": tried[best]["chance"]}
-    print(f"{name}: {best}, SSIM {found['ssim']:.3f}, chance {found['ssim_chance']:.3f}", file=sys.stderr, flush=True)
     if args.faces:
         faces, people = faces_data(args.faces, args.side, work)
         found["identity"] = identified(images, faces, people, args.redraws, args.seed, work, args.splits)
-        print(f"{name}: named {found['identity']['reid']:.3f}", file=sys.stderr, flush=True)
     return found | {"cpu_seconds": round(time.process_time() - began, 1)}
+
+
+def judged(found: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the attack that is farthest above its chance."""
+    tried = {key: value for key, value in found["attacks"].items() if "ssim" in value}
+    best = max(tried, key=lambda key: tried[key]["ssim"] - tried[key]["chance"])
+    return found | {"best": best, "ssim": tried[best]["ssim"], "ssim_chance": tried[best]["chance"]}
 
 
 def summary(found: dict[str, Any]) -> dict[str, Any]:
@@ -231,6 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--details", type=Path, help="JSON of all figures")
     parser.add_argument("--rows", nargs="+", default=[], help="which, in this order; all protected ones else")
     parser.add_argument("--attack", action="append", default=[], help="these attacks alone")
+    parser.add_argument("--add", action="store_true", help="attacks on rows that OUT and DETAILS have, beside theirs")
     parser.add_argument("--set", type=int, default=1000, help="published images")
     parser.add_argument("--test", type=int, default=10, help=argparse.SUPPRESS)
     parser.add_argument("--images", type=int, default=60, help="attacked images that are scored")
@@ -249,13 +265,21 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"no row '{unknown[0]}' with a scheme in {args.recipe}; there are {', '.join(rows)}")
         scores, details = _read(args.out), _read(args.details) if args.details else {}
         for row in args.rows or rows:
-            if row in scores:
+            if args.add and row in scores and row not in details.get("rows", {}):
+                parser.error(f"--add needs --details with the figures of {row} so far")
+            if row in scores and not args.add:
                 continue
-            found = scored(row, rows[row], args)
-            scores[row] = summary(found)
+            found = scored(rows[row], args)
+            if row in scores:
+                before = details["rows"][row]
+                found = before | {"attacks": before["attacks"] | found["attacks"]}
+            found = judged(found)
             settings = {name: getattr(args, name) for name in SETTINGS}
-            held = details.get("rows", {}) | {row: found | {"settings": settings}}
+            added = {"added": settings} if row in scores else {"settings": settings}
+            held = details.get("rows", {}) | {row: found | added}
             details = {"format": FORMAT, "rows": held}
+            scores[row] = summary(found)
+            print(row, scores[row], file=sys.stderr, flush=True)
             _write(args.out, scores)
             if args.details:
                 _write(args.details, details)

@@ -95,7 +95,7 @@ def test_what_was_not_run_has_a_reason_and_the_best_is_the_farthest_above_chance
             assert each["low"] <= each["ssim"] <= each["high"]
             assert each["excess"][0] == pytest.approx(each["ssim"] - each["chance"])
             assert each["pick"] <= each["ssim"] + 1e-9
-    assert "dataset-jigsaw, then label-clusters" in rows["mixed"]["attacks"]
+    assert "key from queries, then label-clusters" in rows["mixed"]["attacks"]
     assert "jigsaw, denoised" in rows["noisy"]["attacks"]
     assert rows["noisy"]["attacks"]["jigsaw"]["n"] == 2
 
@@ -118,6 +118,27 @@ def test_a_row_that_is_there_is_not_run_again(
     monkeypatch.setattr(script, "scored", lambda *_: pytest.fail("run again"))
     assert script.main(arguments(made)) == 0
     assert json.loads((made / "scores.json").read_text()) == ran[0]
+
+
+def test_attacks_are_added_to_a_row_that_is_there(
+    script: ModuleType, made: Path, ran: tuple[dict, dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    better = {"attacks": {"new": {"ssim": 0.9, "chance": 0.1}, "jigsaw": {"not_run": "busy"}}, "images": "other"}
+    monkeypatch.setattr(script, "scored", lambda *_: better)
+    given = arguments(made, "--rows", "small", "--add")
+    for name in ("scores.json", "all.json"):
+        (made / f"added-{name}").write_text((made / name).read_text())
+        given[given.index(str(made / name))] = str(made / f"added-{name}")
+    assert script.main(given) == 0
+    scores, rows = (json.loads((made / f"added-{name}").read_text()) for name in ("scores.json", "all.json"))
+    before, after = ran[1]["rows"]["small"], rows["rows"]["small"]
+    assert scores["small"] == ran[0]["small"] | {"ssim": 0.9, "ssim_chance": 0.1, "attack": "new"}
+    assert after["identity"] == before["identity"]
+    assert after["attacks"] == before["attacks"] | better["attacks"]
+    assert scores["fixed"] == ran[0]["fixed"]
+    given[given.index(str(made / "added-all.json"))] = str(made / "none.json")
+    with pytest.raises(SystemExit):
+        script.main(given)
 
 
 def test_no_path_is_written(made: Path, ran: tuple[dict, dict]) -> None:

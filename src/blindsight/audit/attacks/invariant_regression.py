@@ -6,10 +6,12 @@ says, reductions and all, and learn the way back. No block has to be placed, so 
 have no edges to fit; what it gives back is a blurred guess.
 """
 
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from blindsight.algebra import BlockGrid
 from blindsight.audit.attack import Attack, Budget, Reconstruction, register_attack
@@ -34,9 +36,10 @@ RANKS = 32
 RIDGES, CLASSES = (0.3, 1.0, 3.0), (0.0, 0.2, 0.6)
 #: Spreads below this are rounding errors, which scaling must not make features of.
 FLAT = 0.01
-#: How much stronger contrasts are made than the regression says; the best is kept.
-GAINS = (1.0, 1.5, 2.0, 3.0)
-#: Rounds of turning public pictures to how the others predict them; images that the gain is chosen on.
+#: How much stronger contrasts are made than the regression says, and over how many pixels guesses are blurred; the
+#: best is kept.
+GAINS, BLURS = (1.0, 1.5, 2.0), (0.0, 1.0, 2.0)
+#: Rounds of turning public pictures to how the others predict them; images that gain and blur are chosen on.
 ROUNDS, JURY = 8, 60
 #: Side of the thumbnails by which pictures are turned and fits compared, about.
 THUMBNAIL = 8
@@ -101,10 +104,10 @@ class InvariantRegression(Attack):
             like = like + np.float32(weight) * same[1]
         centre = targets.mean(axis=0)
         guess = like @ (fit.inverse @ (targets - centre)) + centre
-        gain = _gain(fit.left_out(targets, JURY), turned[:JURY])
+        gain, blur = _finish(fit.left_out(targets, JURY), turned[:JURY])
         budget.tell(1.0, "done")
-        images = _pixels(guess.reshape(observation.images.shape), gain)
-        facts = {"public": len(public), "ridge": fit.ridge, "class_weight": weight, "gain": gain}
+        images = _pixels(guess.reshape(observation.images.shape), gain, blur)
+        facts = {"public": len(public), "ridge": fit.ridge, "class_weight": weight, "gain": gain, "blur": blur}
         return Reconstruction(images, symmetric=len(ways) > 1, facts=facts)
 
 
@@ -185,16 +188,18 @@ def _thumbnails(images: Pixels) -> Values:
     return small.reshape(len(images), -1) - np.float32(127.5)
 
 
-def _gain(guesses: Values, wanted: Pixels) -> float:
-    """The gain that makes guesses most like what they are of."""
-    scores = []
-    for gain in GAINS:
-        made = _pixels(guesses.reshape(wanted.shape), gain)
-        scores.append(sum(ssim(a, b) for a, b in zip(made, wanted, strict=True)))
-    return GAINS[int(np.argmax(scores))]
+def _finish(guesses: Values, wanted: Pixels) -> tuple[float, float]:
+    """The gain and blur that make guesses most like what they are of."""
+
+    def likeness(finish: tuple[float, float]) -> float:
+        made = _pixels(guesses.reshape(wanted.shape), *finish)
+        return sum(ssim(a, b) for a, b in zip(made, wanted, strict=True))
+
+    return max(product(GAINS, BLURS), key=likeness)
 
 
-def _pixels(guess: Values, gain: float) -> Pixels:
-    """Guesses (N, H, W, C) with their contrast raised about each channel's mean."""
-    mean = guess.mean(axis=(1, 2), keepdims=True)
-    return np.clip(np.rint(mean + np.float32(gain) * (guess - mean)), 0, 255).astype(np.uint8)
+def _pixels(guess: Values, gain: float, blur: float) -> Pixels:
+    """Guesses (N, H, W, C) blurred, with their contrast raised about each channel's mean."""
+    smooth = gaussian_filter(guess, (0, blur, blur, 0)) if blur else guess
+    mean = smooth.mean(axis=(1, 2), keepdims=True)
+    return np.clip(np.rint(mean + np.float32(gain) * (smooth - mean)), 0, 255).astype(np.uint8)
