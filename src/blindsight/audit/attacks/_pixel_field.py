@@ -62,18 +62,21 @@ class Keys:
         order = self.order[:, self.order].transpose(1, 0, 2)  # [state, key] = order[key][order[state]]
         sign = self.sign[:, self.order].transpose(1, 0, 2) * self.sign[:, None]
         same = (order[:, :, None] == self.order).all(3) & (sign[:, :, None] == self.sign).all(3)
-        return same.argmax(2)
+        found: Ints = same.argmax(2)
+        return found
 
     def decoded(self, seen: NDArray[np.int16]) -> Floats:
         """Pixels under every key: (N, H, W, C), centred at 0, -255 to 255 -> float32 (N, H W, L, C), -1 to 1."""
         flat = seen.reshape(len(seen), -1, seen.shape[3])
-        return flat[:, :, self.order] * (self.sign / 255).astype(np.float32)
+        found: Floats = flat[:, :, self.order].astype(np.float32) * (self.sign / 255).astype(np.float32)
+        return found
 
     def nearest(self, index: Ints, sign: Ints) -> Ints:
         """The key of each pixel from its colours and signs, int (H, W, C) both: int (H W,)."""
         channels = index.shape[-1]
         agree = (index.reshape(-1, 1, channels) == self.order) & (sign.reshape(-1, 1, channels) == self.sign)
-        return agree.sum(2).argmax(1)
+        found: Ints = agree.sum(2).argmax(1)
+        return found
 
 
 class NeighbourModel:
@@ -152,7 +155,7 @@ class PixelField:
 
     def in_likeliest_state(self, chosen: Ints) -> Ints:
         """The same keys followed by one state of the whole, the likeliest of all."""
-        every = [then[chosen] for then in self._keys.then]
+        every: list[Ints] = [then[chosen] for then in self._keys.then]
         return every[int(np.argmin([self.energy(each) for each in every]))]
 
     def likelier(self, chosen: Ints, budget: Budget) -> Ints:
@@ -181,7 +184,8 @@ class PixelField:
             backward = _DAMPING * backward + (1 - _DAMPING) * new_backward
             if change < _STILL or budget.over():
                 break
-        return self._belief(pixels, onward, backward).argmax(1)
+        found: Ints = self._belief(pixels, onward, backward).argmax(1)
+        return found
 
     def _belief(self, pixels: Floats, onward: Floats, backward: Floats) -> Floats:
         belief = pixels.copy()
@@ -191,9 +195,11 @@ class PixelField:
 
 
 def _likelihood(logarithm: Floats) -> Floats:
-    found: Floats = np.exp(logarithm - logarithm.max(1, keepdims=True))
-    return found / found.sum(1, keepdims=True)
+    raised = np.exp(logarithm - logarithm.max(1, keepdims=True))
+    found: Floats = raised / raised.sum(1, keepdims=True)
+    return found
 
 
 def _message(sums: Floats) -> Floats:
-    return np.maximum(sums / sums.sum(1, keepdims=True), np.float32(1e-25))
+    found: Floats = np.maximum(sums / sums.sum(1, keepdims=True), np.float32(1e-25))
+    return found

@@ -73,7 +73,7 @@ class PoolJigsaw(Attack):
         facts: dict[str, Scalar] = {
             "keys_found": len(pools.found),
             "images_sorted": int((pools.of >= 0).sum()),
-            "images_alone": sum(pools.of[number] < 0 for number in single),
+            "images_alone": int(sum(pools.of[number] < 0 for number in single)),
             "tried_alone": tried,
         }
         return Reconstruction(out, symmetric=True, facts=facts)
