@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blindsight.audit.attacks.invariants import LIGHTING, descriptor, freedom_of
 from blindsight.audit.identity import CLASSIFIERS, distances_kept, identify
 from blindsight.bench.data import BenchData
-from blindsight.bench.recipe import Images
+from blindsight.bench.row import Images
 from blindsight.profile import Profile
 
 #: Features of a face, at most; more are thinned out evenly.

@@ -13,7 +13,8 @@ from blindsight.audit.threat import LabelledSet
 from blindsight.bench.cells import cells_of
 from blindsight.bench.data import BenchData, open_data, read_pixels
 from blindsight.bench.prepare import prepare
-from blindsight.bench.recipe import Images, Limit, Recipe
+from blindsight.bench.recipe import Limit, Recipe
+from blindsight.bench.row import Images
 from blindsight.errors import ParameterError
 from blindsight.images import fit_image
 from blindsight.owner.index import Index

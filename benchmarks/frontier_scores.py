@@ -46,7 +46,8 @@ from blindsight.audit.scenario import Truth
 from blindsight.audit.scoring import in_best_state
 from blindsight.audit.threat import LabelledSet, ProtectedSet
 from blindsight.bench.data import BenchData, open_data
-from blindsight.bench.recipe import Images, Limit, Mix, load_recipe
+from blindsight.bench.recipe import Limit, load_recipe
+from blindsight.bench.row import Images, Mix
 from blindsight.errors import BlindsightError, ParameterError
 from blindsight.profile import Profile
 
