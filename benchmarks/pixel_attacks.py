@@ -152,7 +152,8 @@ def main() -> None:
             flush=True,
         )
     if options.out:
-        settings = {name: str(value) for name, value in vars(options).items() if name != "data"}
+        settings = {name: str(value) for name, value in vars(options).items()}
+        settings["data"], settings["out"] = Path(options.data).name, options.out.name
         options.out.write_text(json.dumps({"settings": settings, "trials": everything}, indent=1) + "\n")
 
 

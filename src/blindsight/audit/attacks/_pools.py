@@ -90,20 +90,19 @@ class Pools:
         """The layout of one image alone, as good as it gets."""
         return self._solved(np.array([number]), 23, number)
 
-    def take(self, number: int, layout: BlockPermutation) -> bool:
+    def take(self, number: int, layout: BlockPermutation) -> None:
         """Opens a pool with image ``number`` where its layout fits other images that have no pool yet."""
         free = np.flatnonzero(self.of < 0)
         fits = self._fitting(layout, free, number)
         for turn in range(_MENDED):
             if len(fits) < 2:
-                return False
+                return
             layout = self._solved(fits[:_TOGETHER], 24, number, turn).decrypts
             fits = self._fitting(layout, free, None)
         if number not in fits or len(fits) < 2:
-            return False
+            return
         self.of[fits] = len(self.found)
         self.found.append(Pool(layout, np.sort(fits)))
-        return True
 
     def settle(self) -> None:
         """Images without a pool go where they fit best; where all keys are known, each goes somewhere."""

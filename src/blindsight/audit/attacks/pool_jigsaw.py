@@ -58,8 +58,8 @@ class PoolJigsaw(Attack):
                 else:
                     layout = pools.rough(number)
                 tried += 1
-                if not pools.complete and pools.take(number, layout):
-                    pools.settle()
+                if not pools.complete:
+                    pools.take(number, layout)
                 done = float((pools.of >= 0).mean())
                 budget.tell(0.9 * done, f"{len(pools.found)} of {keys} keys, {tried} images tried alone")
             pools.settle()
