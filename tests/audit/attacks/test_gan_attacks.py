@@ -80,27 +80,6 @@ def test_noise_is_not_made_up(name: str) -> None:
     assert score(small(name, 3), seen("ele", plain=NOISE)) < 0.2
 
 
-def test_negatives_are_told_and_turned() -> None:
-    import torch
-
-    from blindsight.audit.attacks._learning import to_tensor
-    from blindsight.audit.attacks._negatives import Negatives, Signed
-
-    public, others = tiles(300, 16, 2, 100), to_tensor(tiles(100, 16, 2))
-    torch.manual_seed(0)
-    negatives = Negatives(public, 32, np.random.default_rng(0), Budget())
-    for made in (others, -others):
-        generator = Signed(torch.nn.Identity())
-        negatives.mend(generator, made)
-        assert torch.equal(generator(made), others)
-    generator = Signed(torch.nn.Identity())
-    for step in range(49):
-        negatives.mend_at(step, generator, -others)
-    assert generator.sign.item() == 1
-    negatives.mend_at(49, generator, -others)
-    assert generator.sign.item() == -1
-
-
 def test_labels_of_public_images_bring_in_the_classifier() -> None:
     with_labels, without = (
         small("sia-gan", 2).run(seen("etc", named=named).observation, Budget()) for named in (True, False)

@@ -32,10 +32,6 @@ class SiaGan(LearnedAttack):
     and the generator that is applied is the average of the last hundred or so. Where nobody has labels of the public
     images there is no classifier, and the term is left out.
 
-    Every 50 steps a small network, taught on public images and their negatives, says whether what is made are
-    negatives; then the generator's sign is turned. Without it a generator was seen to settle on the negatives of images
-    that needed no change.
-
     For schemes that move blocks the generator learns a soft permutation of them besides; the authors have a second
     program for that. Outputs are not squashed.
 
@@ -92,7 +88,6 @@ class SiaGan(LearnedAttack):
             to_labels,
             to_tensor,
         )
-        from blindsight.audit.attacks._negatives import Negatives, Signed
         from blindsight.audit.attacks._networks import Discriminator, PositionGenerator
 
         assert isinstance(observation, LabelledSet)
@@ -103,16 +98,14 @@ class SiaGan(LearnedAttack):
             grid = grid_of(observation.profile, images)
             features = grid.channels * (1 if scheme.sample == "byte" else 2)
             classifier = self._classifier(observation, rng, budget)
-            network = PositionGenerator(grid, features, scheme.moves_blocks, self.width)
-            generator = Signed(network).to(device())
+            generator = PositionGenerator(grid, features, scheme.moves_blocks, self.width).to(device())
             judge = Discriminator((grid.height, grid.width), grid.channels, self.judge_width, spectral=True)
             judge, average = judge.to(device()), MovingAverage(generator)
-            negatives = Negatives(public, self.batch, rng, budget)
-            of_generator = Adam(network.paces(self.rate), betas=(0.5, 0.9))
+            of_generator = Adam(generator.paces(self.rate), betas=(0.5, 0.9))
             of_judge = Adam(judge.parameters(), self.judge_rate, betas=(0.0, 0.9))
             losses = {"discriminator_loss": float("nan"), "generator_loss": float("nan")}
 
-            def step(number: int) -> None:
+            def step(_: int) -> None:
                 seen = rng.integers(len(images), size=self.batch)
                 made = generator(to_features(images[seen], scheme.sample))
                 real = to_tensor(public[rng.integers(len(public), size=self.batch)])
@@ -126,7 +119,6 @@ class SiaGan(LearnedAttack):
                 of_generator.zero_grad()
                 loss.backward()
                 of_generator.step()
-                negatives.mend_at(number, generator, made)
                 average.take()
                 losses.update(discriminator_loss=float(judged.detach()), generator_loss=float(loss.detach()))
 
