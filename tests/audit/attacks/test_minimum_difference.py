@@ -31,10 +31,11 @@ def test_a_slope_comes_back_up_to_48_states(name: str) -> None:
     assert any(np.array_equal(found[..., list(o)] ^ s, plain) for o in np.ndindex(3, 3, 3) for s in signs)
 
 
-def test_one_image_is_enough_for_the_published_form() -> None:
-    scenario = make_scenario(_slope(), "pe", 4, "one-image")
+@pytest.mark.parametrize("scope", ["dataset", "image"])
+def test_one_image_is_enough(scope: str) -> None:
+    scenario = make_scenario(_slope(), "pe", 4, "one-image", key_scope=scope)
     assert get_attack("minimum-difference").why_not(scenario.observation) is None
-    assert get_attack("pooled-minimum-difference").why_not(scenario.observation) == "needs the protected set"
+    assert get_attack("pooled-minimum-difference").why_not(scenario.observation) is None
 
 
 def test_pooled_over_ten_photographs_the_key_is_found(crops: np.ndarray, public: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from blindsight.audit.attacks._layout import layout_of
 from blindsight.audit.attacks._likeliest_state import StateModel
 from blindsight.audit.attacks._pixel_field import Keys, NeighbourModel, PixelField
 from blindsight.audit.global_states import global_states, in_state
-from blindsight.audit.threat import Observation, ProtectedSet
+from blindsight.audit.threat import Observation
 
 __all__ = ["MinimumDifference", "PooledMinimumDifference"]
 
@@ -79,10 +79,10 @@ class PooledMinimumDifference(_Pixelwise):
         "are, by all decoded neighbours, then once more until none changes, then as a random field by belief "
         "propagation (ours)"
     )
-    observes: ClassVar[type[Observation]] = ProtectedSet
+    observes: ClassVar[type[Observation]] = Observation
 
     def why_not(self, observation: Observation) -> str | None:
-        if observation.profile.key_scope != "dataset":
+        if observation.profile.key_scope != "dataset" and len(observation.images) > 1:
             return "images have keys of their own; minimum-difference takes them one by one"
         return super().why_not(observation)
 

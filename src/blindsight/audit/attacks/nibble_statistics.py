@@ -32,6 +32,7 @@ class NibbleStatistics(StatisticsAttack):
 
     name: ClassVar[str] = "nibble-statistics"
     title: ClassVar[str] = "statistics of 4-bit halves, matched to public images"
+    observes: ClassVar[type[Observation]] = Observation  # the blocks of one image are many samples of one key
     misfit: ClassVar[str] = "the scheme does not shuffle 4-bit halves alike in all blocks that stay in place"
 
     def fits(self, layout: Layout) -> bool:
