@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from blindsight.audit.attacks._global_state import global_states
 
 from blindsight.algebra import BlockGrid
 from blindsight.audit.attacks._freedom import Freedom
-from blindsight.audit.attacks._global_state import global_states
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
