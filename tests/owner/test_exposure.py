@@ -37,15 +37,17 @@ def test_what_is_measured_is_said():
 
 def test_few_images_are_no_reassurance():
     few = exposure(profile("pool:200"), 1000)
-    assert few.endswith("alone, and fewer often are: treat the pictures as hidden from casual viewing only.")
-    assert IMAGES_TO_BREAK == {"ele": 200, "etc": 10, "pe": 20}
+    assert "alone, and fewer often are: treat the pictures as hidden from casual viewing only." in few
+    assert few.endswith(" A pool hides nothing more: which images share a key is found, too.")
+    assert "pool" not in exposure(profile("dataset"), 1000)
+    assert IMAGES_TO_BREAK == {"ele": 250, "etc": 10, "pe": 10, "shf": 250}
     assert "fewer" not in exposure(profile("pool:100"), 2000)
 
 
 def test_what_is_not_measured_is_not_called_safe():
-    text = exposure(profile("dataset", "shf"), 100)
-    assert text.startswith(f"100 images share a key. {OTHERS}")
-    assert text.endswith(" How many are enough to break shf is not measured; assume a few dozen.")
+    text = exposure(profile("dataset", "bps"), 100)
+    assert f"100 images share a key. {OTHERS}" in text
+    assert text.endswith(" How many are enough to break bps is not measured; assume a few dozen.")
 
 
 def test_a_key_of_its_own_is_no_promise_either():
@@ -105,7 +107,7 @@ def test_one_image_of_le_is_enough_whoever_shares_its_key(scope):
 
 def test_ele_took_more_images():
     text = exposure(profile("dataset", "ele"), 150)
-    assert "About 200 were enough to recover a key of ele from protected images alone, and fewer often are" in text
+    assert "About 250 were enough to recover a key of ele from protected images alone, and fewer often are" in text
 
 
 def test_what_stays_in_its_place_is_said():

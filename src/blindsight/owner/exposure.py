@@ -4,17 +4,16 @@ from blindsight.profile import Profile
 
 __all__ = ["IMAGES_TO_BREAK", "exposure", "images_per_key", "mixed_exposure"]
 
-#: Protected images of one key from which a ciphertext-only attack recovered it in every trial. For etc: 32 pixels,
-#: blocks of 4, 10 trials, all of the key but one state common to all blocks (benchmarks/jigsaw.py; five images were
-#: enough in nine of ten trials, two in eight). The others are from prototypes of attacks. For pe the last choice, one
-#: of 48 symmetries of the colours, was made by looking at the plain images; an attacker looks at 48 pictures. For ele
-#: (32 pixels, blocks of 4; 6 trials) all blocks came to their places and a mean SSIM of 0.97 was reached; sign and
-#: orientation of the whole were likewise chosen by looking. Schemes that are not listed have not been measured, which
-#: is no evidence for them.
-IMAGES_TO_BREAK = {"ele": 200, "etc": 10, "pe": 20}
+#: Protected images of one key from which a ciphertext-only attack recovered it in every trial, at 32 pixels and blocks
+#: of 4, up to one state of the whole (turned, negated, colours in another order) that a person picks by eye. etc: 10
+#: trials (benchmarks/jigsaw.py; five images were enough in nine, two in eight). pe: 10 trials, bit for bit
+#: (benchmarks/pixel_attacks.py). ele and shf: one trial of 250 images each, a mean SSIM of 0.998 and bit for bit (audit
+#: compare). All figures: results/audit.md. Schemes that are not listed have not been measured, which is no evidence
+#: for them.
+IMAGES_TO_BREAK = {"ele": 250, "etc": 10, "pe": 10, "shf": 250}
 
-#: Schemes of which one protected image gives the picture away. le, 32 pixels, blocks of 4: a mean SSIM of 0.82 from one
-#: image (25 trials), 0.96 from 20 (10 trials); a picture of the right 4 high bits alone has 0.97.
+#: Schemes of which one protected image gives the picture away. le, 32 pixels, blocks of 4: a mean SSIM of 0.89 from one
+#: image (10 trials), 1.00 from two.
 ONE_IMAGE_BREAKS = {"le"}
 
 #: Schemes under which nothing changes its place.
@@ -59,7 +58,8 @@ def _shared(profile: Profile, images: int) -> str:
     if profile.key_scope == "image":
         return (
             "Each image has its own key. One image alone can often be pieced together where its blocks are large or it "
-            "shows a face, and a candidate for the original can be confirmed."
+            "shows a face, a candidate for the original can be confirmed, and people were named from other "
+            "photographs of theirs."
         )
     share = images_per_key(profile, images)
     text = f"{share} images share a key. " if share > 1 else "Few images here share a key. "
@@ -71,7 +71,11 @@ def _shared(profile: Profile, images: int) -> str:
         return text + f"How many are enough to break {profile.scheme} is not measured; assume a few dozen."
     text += f"About {known} were enough to recover a key of {profile.scheme} from protected images alone"
     fewer = "" if share >= known else ", and fewer often are"
-    return f"{text}{fewer}: treat the pictures as hidden from casual viewing only."
+    text += f"{fewer}: treat the pictures as hidden from casual viewing only."
+    if profile.scheme == "etc" and (profile.key_scope or "").startswith("pool:"):
+        # benchmarks/pools.py: 64 keys, 1,000 images; 16 keys, 48 images: 12 keys, 81 % of the images whole.
+        text += " A pool hides nothing more: which images share a key is found, too."
+    return text
 
 
 #: What is left visible by each way of mixing.
