@@ -106,7 +106,7 @@ class Pools:
         return True
 
     def settle(self) -> None:
-        """Images without a pool go where they fit best; where all keys are known, each goes somewhere."""
+        """Images without a pool go where they fit best; where all keys are known, half the evidence will do."""
         free = np.flatnonzero(self.of < 0)
         if not self.found or not len(free):
             return
