@@ -10,6 +10,7 @@ from audit_helpers import Honest, Paired, Perfect, Useless
 from blindsight.audit.attack import Attack, Reconstruction, get_attack
 from blindsight.audit.comparison import compare_schemes
 from blindsight.audit.comparison_cases import Setting
+from blindsight.audit.comparison_cell import over_trials
 from blindsight.audit.judging import Judging
 from blindsight.audit.plain_images import PlainImages
 from blindsight.audit.threat import Candidates, LabelledSet, Observation
@@ -102,6 +103,25 @@ def test_each_trial_has_its_own_key_and_images_and_the_cell_their_mean(crops: np
     assert data["figures"]["broken"]["mean"] == 0
     assert "in 3 of 3 trials" in found.page.read_text(encoding="utf-8")
     assert "3 trials" in found.table.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("values", "ends", "low", "high"),
+    [
+        ([0.0, 1.0], {}, 0.0, 1.0),
+        ([0.25, 0.5], {}, 0.0, 1.0),
+        ([0.0, 1.0], {"least": -1.0}, -1.0, 1.0),
+        ([1.0, 5.0], {"most": float("inf")}, 0.0, 3 + 12.7062 * 2),
+        ([1.0, 1.0, 1.0], {}, 1.0, 1.0),
+        ([0.5], {}, None, None),
+    ],
+)
+def test_an_interval_over_trials_ends_where_what_is_measured_ends(
+    values: list[float], ends: dict[str, float], low: float | None, high: float | None
+) -> None:
+    found = over_trials(values, **ends)
+    assert found.mean == np.mean(values)
+    assert (found.low, found.high) == (low, high if high is None else pytest.approx(high, abs=1e-3))
 
 
 def test_attackers_that_a_mixed_set_does_not_know_do_not_apply(crops: np.ndarray, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from audit_helpers import (
     Turned,
     Useless,
 )
-from blindsight.audit import trials
+from blindsight.audit import Reconstruction, trials
 from blindsight.audit.cases import Case, choose_threats, keyless, one_by_one
 from blindsight.audit.judging import Judging, judge_cases
 from blindsight.audit.results import ThreatResult
@@ -91,6 +91,31 @@ def test_an_attack_that_copies_is_no_evidence_although_it_solves_the_case_withou
     (attack,) = judge_case(case_of(crops), [Copying()], Judging()).attacks
     assert attack.keyless == pytest.approx(1)
     assert attack.flags == ("gives back what it sees",)
+
+
+def test_what_shows_most_is_the_best_though_what_shows_less_is_surer(crops: np.ndarray) -> None:
+    class Noisy(Useless):
+        name = "test-noisy"
+
+        def run(self, observation, budget):  # noqa: ARG002
+            noise = np.random.default_rng(0).normal(0, 40, crops.shape)
+            return Reconstruction(np.clip(crops + noise, 0, 255).astype(np.uint8))
+
+    class Lucky(Useless):
+        name = "test-lucky"
+
+        def run(self, observation, budget):
+            found = super().run(observation, budget).images
+            found[0] = crops[0]
+            return Reconstruction(found)
+
+    found = judge_case(case_of(crops), [Noisy(), Lucky()], Judging())
+    noisy, lucky = (attack.scores.pick for attack in found.attacks if attack.scores is not None)
+    assert noisy.measures["ssim"].mean < lucky.measures["ssim"].mean
+    # That all are traced is beyond doubt, that one of nine comes back is not.
+    assert (found.level, found.best) == ("visible", "test-lucky")
+    assert "100 % are traced" in found.reason
+    assert list(found.pictures) == ["test-lucky"]
 
 
 def test_whatever_an_attack_does_the_audit_goes_on(crops: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

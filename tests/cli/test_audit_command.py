@@ -196,9 +196,11 @@ def test_what_is_wrong_is_said_in_one_line(fails, run, tmp_path):
     assert "cannot be tried: give --model" in fails("audit out --threat shared-model")
     assert "lies in the protected set" in fails("audit out --out out/report")
     assert "--budget is seconds" in fails("audit out --budget 0")
+    assert "--budget is seconds" in fails("audit out --budget inf")
     assert "no folder or file nowhere" in fails("audit out --plain-reference nowhere")
     assert "no file nowhere" in fails("audit out --lpips nowhere")
     assert "unknown scheme" in fails("audit compare --schemes etcc --data public")
+    assert "key scope must be dataset, image or pool:K" in fails("audit compare --data public --key-scope all")
     assert "is not the original of" in fails(f"audit out --key owner.key --owner-truth {swapped(tmp_path)}")
     for label in ("cat", "dog"):
         for k in range(4):

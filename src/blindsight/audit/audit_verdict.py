@@ -19,6 +19,7 @@ WHO = {
     "one-image": "Whoever has one of the protected images",
     "protected-set": "Whoever has the protected set",
     "labelled-set": "Whoever has the protected set and its labels",
+    "candidates": "Whoever has the protected set and pictures that may be the originals",
     "known-pairs": "Whoever has the protected set and knows a few of the originals",
     "chosen-plaintext": "Whoever has the protected set and can have pictures of their own protected",
     "shared-model": "Whoever has the protected set and the model",
@@ -89,6 +90,11 @@ def _advice(profile: Profile, threats: Sequence[ThreatResult]) -> list[str]:
         advice.append(
             "A single image already shows too much, and keys per image do not help there. Smaller blocks leave less of "
             "the picture in each; do not enlarge images before protecting them."
+        )
+    if "candidates" in broken and "protected-set" not in broken:
+        advice.append(
+            "Who holds an original recognises it among the protected images, whatever the key scope. Protect no "
+            "pictures that others have, such as staff photographs or a public album."
         )
     if "known-pairs" in broken:
         advice.append(

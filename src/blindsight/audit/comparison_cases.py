@@ -14,6 +14,7 @@ from blindsight.audit.scenario import Scenario, Truth, make_scenario, trial_key
 from blindsight.audit.scheme_choice import SchemeChoice
 from blindsight.audit.threat import Candidates, KnownPairs, Observation, OneImage, ProtectedSet, SharedModel
 from blindsight.errors import IncompatibleModelError, ParameterError
+from blindsight.owner.options import check_key_scope
 from blindsight.profile import Codec
 
 __all__ = ["Setting", "case_of", "lacking", "note_on"]
@@ -30,6 +31,9 @@ class Setting:
         codec: how they are published.
         pairs: of the attacker with known pairs.
         reductions: what is taken out of the images before they are encrypted.
+
+    Raises:
+        ParameterError: no key scope.
     """
 
     schemes: tuple[str, ...]
@@ -38,6 +42,9 @@ class Setting:
     codec: Codec = field(default_factory=Codec)
     pairs: int = 2
     reductions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_key_scope(self.key_scope)
 
     @property
     def choices(self) -> tuple[SchemeChoice, ...]:

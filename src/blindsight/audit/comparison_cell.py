@@ -32,11 +32,12 @@ class Figure:
     high: float | None = None
 
 
-def over_trials(values: Sequence[float], most: float = float("inf")) -> Figure:
+def over_trials(values: Sequence[float], least: float = 0.0, most: float = 1.0) -> Figure:
     """Mean and 95 % interval by Student's t distribution: trials are few, and a bootstrap of few says too little.
 
     Args:
         values: one a trial, at least one.
+        least: nothing is smaller; the default is that of shares.
         most: nothing is larger.
     """
     x = np.asarray(values, np.float64)
@@ -44,7 +45,7 @@ def over_trials(values: Sequence[float], most: float = float("inf")) -> Figure:
     if len(x) < 2:
         return Figure(mean)
     half = float(student.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    least = -most if np.isfinite(most) else 0.0
+    # Rounding may take a mean itself beyond its end.
     return Figure(mean, max(mean - half, min(least, mean)), min(mean + half, max(most, mean)))
 
 
@@ -113,23 +114,23 @@ class Cell:
     @property
     def ssim(self) -> Figure:
         """Of what the attack picks."""
-        return over_trials([pick.measures["ssim"].mean for pick, _ in self._scored], 1)
+        return over_trials([pick.measures["ssim"].mean for pick, _ in self._scored], -1)
 
     @property
     def ssim_best(self) -> Figure:
         """In the best of the states that nothing observed tells apart."""
-        return over_trials([top.measures["ssim"].mean for _, top in self._scored], 1)
+        return over_trials([top.measures["ssim"].mean for _, top in self._scored], -1)
 
     @property
     def exact(self) -> Figure:
         """Share of the images that come back bit for bit, in the best state."""
-        return over_trials([top.exact.mean for _, top in self._scored], 1)
+        return over_trials([top.exact.mean for _, top in self._scored])
 
     @property
     def traced(self) -> Figure | None:
         """Share of the images whose original is the nearest by pixels; None where there is nothing to choose from."""
         found = [top.reidentified["pixels"].top1.mean for _, top in self._scored if "pixels" in top.reidentified]
-        return over_trials(found, 1) if found else None
+        return over_trials(found) if found else None
 
     @property
     def traced_chance(self) -> float | None:
@@ -153,18 +154,18 @@ class Cell:
             turned = result is not None and result.scores is not None and result.scores.best is not None
             if trial.levels is not None:
                 guesses.append(trial.levels.chance_of("ssim", turned=turned).mean)
-        return over_trials(guesses, 1)
+        return over_trials(guesses, -1)
 
     @property
     def broken(self) -> Figure:
         """Share of the trials in which the pictures come back."""
-        return over_trials([float(trial.level == "restored") for trial in self.trials], 1)
+        return over_trials([float(trial.level == "restored") for trial in self.trials])
 
     @property
     def seconds(self) -> Figure | None:
         """Of the best attack; None where nothing was run."""
         found = [result.seconds for trial in self.trials if (result := _result(trial, self.best)) is not None]
-        return over_trials(found) if found else None
+        return over_trials(found, most=float("inf")) if found else None
 
     @property
     def _scored(self) -> list[tuple[Outcome, Outcome]]:

@@ -220,7 +220,7 @@ def _on_keyless(attack: Attack, run: _Run, judging: Judging) -> _Run:
 
 
 def _best(levels: Levels, results: list[AttackResult], own: set[str]) -> tuple[AttackResult | None, str, str]:
-    """The attack that reaches most, None where the published images show as much; the level, and the reason.
+    """The attack that reaches most, None where the published images show as much; the worst level of all; its reason.
 
     Of attacks that reach the same those in ``own`` come first, which use all that this attacker has.
     """
@@ -238,7 +238,14 @@ def _best(levels: Levels, results: list[AttackResult], own: set[str]) -> tuple[A
         mine = attack is None or attack.name in own
         return -list(LEVELS).index(level), outcome.exact.mean, outcome.measures[SSIM].mean, mine
 
+    def above_chance(entry: tuple[AttackResult | None, Outcome, str, str]) -> float:
+        chance = levels.chance_of(SSIM, turned=entry[0] is not None and _is_turned(entry[0]))
+        return entry[1].measures[SSIM].mean - chance.mean
+
     best, _, level, reason = max(judged, key=worth)
+    if level != "restored":
+        # Lower levels say what is beyond doubt, which the pictures that show most need not be where images are few.
+        best = max(judged, key=lambda entry: (above_chance(entry), *worth(entry)))[0]
     return best, level, reason
 
 

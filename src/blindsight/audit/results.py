@@ -86,8 +86,9 @@ class ThreatResult:
             than chance, by attacks that can do more), ``unknown`` (no more than chance, by attacks that could not
             do more either where there is no key), ``unscored`` (nobody grants the truth) or ``not-applicable`` (such
             an attacker makes no sense here; nothing was run).
-        reason: one sentence.
-        best: the attack that reaches most; None where none reaches more than the published images.
+        reason: one sentence, on the attack that decides on the level.
+        best: the attack that reaches most: where none restores the pictures, the one whose SSIM, in its best state, is
+            farthest above its chance. None where none reaches more than the published images.
         attacks: one each, those that were not tried among them.
         levels: what is had without an attack; None without the truth.
         pictures: of the best attack, or of every attack where nothing is scored: attack's name -> images.

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindsight.algebra import SignedPermutation
-from blindsight.audit.threat import THREATS, Candidates, KnownPairs, Observation, Oracle
+from blindsight.audit.threat import THREATS, Candidates, KnownPairs, LabelledSet, Observation, Oracle
 from blindsight.errors import ParameterError, UnknownNameError
 from blindsight.images import encode_image, read_protected
 from blindsight.owner.keys import SecretKey
+from blindsight.owner.options import check_key_scope
 from blindsight.owner.protection import Protection
 from blindsight.owner.reductions import Reduction
 from blindsight.profile import Codec, Profile, Scalar
@@ -88,7 +89,7 @@ def make_scenario(
 
     Raises:
         UnknownNameError: no such threat, scheme or reduction.
-        ParameterError: arrays that do not go together.
+        ParameterError: arrays that do not go together, or no key scope.
     """
     if threat not in THREATS:
         raise UnknownNameError.of("threat model", threat, list(THREATS))
@@ -96,6 +97,9 @@ def make_scenario(
         raise ParameterError(f"known-pairs needs pairs, and nothing else takes them; got {pairs} for {threat}")
     if (threat == Candidates.name) != (candidates is not None):
         raise ParameterError(f"the threat candidates needs candidates, and nothing else takes them; got {threat}")
+    if threat == LabelledSet.name and labels is None:
+        raise ParameterError("the threat labelled-set needs labels, one class index for each image; got none")
+    check_key_scope(key_scope)
     key, codec = trial_key(seed), codec or Codec()
     profile = Profile(
         kind="cipher",

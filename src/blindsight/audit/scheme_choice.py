@@ -18,6 +18,16 @@ __all__ = ["SchemeChoice", "parse_schemes"]
 
 #: Of all ways of mixing; those of one alone besides.
 MIXING = ("sources", "partners", "include_target", "replacement", "views")
+#: Types of values; of other parameters a whole number or a text.
+TYPES: dict[str, tuple[type, ...]] = {
+    "sources": (int,),
+    "views": (int,),
+    "partners": (str,),
+    "include_target": (bool,),
+    "replacement": (bool,),
+    "probability": (int, float),
+    "alpha": (int, float),
+}
 #: Mixed images of each original, where nobody says how many: the attack on blends needs several.
 VIEWS = {"instahide": 16}
 
@@ -42,7 +52,7 @@ class SchemeChoice:
 
         Raises:
             UnknownNameError: no such cipher or way of mixing.
-            ParameterError: a parameter without a value, or one that the way of mixing does not have.
+            ParameterError: a parameter without a value, or one that the way of mixing does not have or cannot take.
         """
         name, _, rest = text.strip().partition(":")
         known = [*list_ciphers(), *METHODS]
@@ -56,9 +66,16 @@ class SchemeChoice:
             given[parameter] = _value(value)
         if name in METHODS:
             allowed = (*MIXING, *METHODS[name].own_parameters)
-            for parameter in given:
+            for parameter, value in given.items():
                 if parameter not in allowed:
                     raise ParameterError(f"{name} has no parameter '{parameter}'; its parameters: {', '.join(allowed)}")
+                types = TYPES.get(parameter, (int, str))
+                if type(value) not in types:
+                    wanted = " or ".join(kind.__name__ for kind in types)
+                    raise ParameterError(f"parameter '{parameter}' of {name} must be of type {wanted}; got {value!r}")
+            views = given.get("views", 1)
+            if isinstance(views, int) and views < 1:
+                raise ParameterError(f"views are mixed images of each original, 1 or more; got {views}")
         return cls(text.strip(), name, tuple(given.items()))
 
     @property

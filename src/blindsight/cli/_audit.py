@@ -140,8 +140,8 @@ def judging(
     from blindsight.audit.perceptual import Lpips
     from blindsight.audit.scoring import Yardstick
 
-    if budget <= 0:
-        raise ParameterError(f"--budget is seconds, more than 0; got {budget:g}")
+    if not 0 < budget < float("inf"):
+        raise ParameterError(f"--budget is seconds, more than 0 and not without end; got {budget:g}")
     by = Yardstick(
         lpips=None if lpips is None else Lpips(lpips),
         classify=None if classifier is None else _classify(classifier, classes),

@@ -14,7 +14,15 @@ from blindsight.owner.reductions import Reduction
 from blindsight.owner.sources._base import SPLITS
 from blindsight.profile import PROFILE_NAME, Codec, Profile, Scalar
 
-__all__ = ["OutputOptions", "ProtectOptions", "build_profile", "check_output", "class_ids", "output_profile"]
+__all__ = [
+    "OutputOptions",
+    "ProtectOptions",
+    "build_profile",
+    "check_key_scope",
+    "check_output",
+    "class_ids",
+    "output_profile",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +108,7 @@ def build_profile(
     check_output(options, block=(block_size, block_size))
     if options.views < 1:
         raise ParameterError(f"views must be at least 1, got {options.views}")
-    if not re.fullmatch(r"dataset|image|pool:[1-9][0-9]{0,8}", options.key_scope):
-        raise ParameterError(f"key scope must be dataset, image or pool:K (such as pool:8), got {options.key_scope!r}")
+    check_key_scope(options.key_scope)
     reductions = tuple(str(Reduction.parse(text)) for text in options.reductions)
     names = class_ids(key, class_names, options.opaque_classes)
     size = options.size
@@ -120,6 +127,16 @@ def build_profile(
         reductions=reductions,
         views=options.views,
     )
+
+
+def check_key_scope(key_scope: str) -> None:
+    """Refuses what is no key scope.
+
+    Raises:
+        ParameterError: neither ``dataset`` nor ``image`` nor ``pool:K``.
+    """
+    if not re.fullmatch(r"dataset|image|pool:[1-9][0-9]{0,8}", key_scope):
+        raise ParameterError(f"key scope must be dataset, image or pool:K (such as pool:8), got {key_scope!r}")
 
 
 def check_output(options: OutputOptions, block: tuple[int, int]) -> None:

@@ -105,7 +105,7 @@ class Pools:
         self.found.append(Pool(layout, np.sort(fits)))
 
     def settle(self) -> None:
-        """Images without a pool go where they fit best; where all keys are known, each goes somewhere."""
+        """Images without a pool go where they fit best; where all keys are known, half the evidence will do."""
         free = np.flatnonzero(self.of < 0)
         if not self.found or not len(free):
             return

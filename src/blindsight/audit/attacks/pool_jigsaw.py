@@ -40,7 +40,7 @@ class PoolJigsaw(Attack):
         """
         grid, freedom = puzzle_of(observation)
         images = observation.images
-        keys = int(str(observation.profile.key_scope).partition(":")[2] or len(images))
+        keys = int(str(observation.profile.key_scope).partition(":")[2])
         pools = Pools(images, grid, freedom, keys, budget, state_model(observation.public, grid, freedom, budget))
         single: dict[int, NDArray[np.uint8]] = {}
         order = budget.rng(20).permutation(len(images)).tolist()
