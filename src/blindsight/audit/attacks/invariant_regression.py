@@ -22,6 +22,7 @@ from blindsight.audit.global_states import State, global_states, in_state
 from blindsight.audit.metrics import ssim
 from blindsight.audit.threat import LabelledSet, Observation
 from blindsight.errors import ParameterError
+from blindsight.profile import Scalar
 
 __all__ = ["InvariantRegression"]
 
@@ -107,7 +108,13 @@ class InvariantRegression(Attack):
         gain, blur = _finish(fit.left_out(targets, JURY), turned[:JURY])
         budget.tell(1.0, "done")
         images = _pixels(guess.reshape(observation.images.shape), gain, blur)
-        facts = {"public": len(public), "ridge": fit.ridge, "class_weight": weight, "gain": gain, "blur": blur}
+        facts: dict[str, Scalar] = {
+            "public": len(public),
+            "ridge": fit.ridge,
+            "class_weight": weight,
+            "gain": gain,
+            "blur": blur,
+        }
         return Reconstruction(images, symmetric=len(ways) > 1, facts=facts)
 
 
@@ -121,7 +128,8 @@ class _Fit:
 
     def __init__(self, kernel: Values, ridge: float) -> None:
         self.ridge = ridge
-        self.inverse: Values = np.linalg.inv(kernel + np.float32(ridge) * np.eye(len(kernel), dtype=np.float32))
+        inverse = np.linalg.inv(kernel + np.float32(ridge) * np.eye(len(kernel), dtype=np.float32))
+        self.inverse = inverse.astype(np.float32, copy=False)
 
     def left_out(self, targets: Values, first: int | None = None) -> Values:
         """Each of the first targets (P, D) as the others predict it; all of them where None."""
@@ -147,7 +155,8 @@ def _invariants(images: Pixels, observation: Observation) -> Values:
 def _squares(a: Values, b: Values) -> Values:
     """Mean squared differences of all rows of one with all rows of the other."""
     found: Values = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T
-    return np.maximum(found, 0) / np.float32(a.shape[1])
+    found /= np.float32(a.shape[1])
+    return np.maximum(found, 0, out=found)
 
 
 def _ways(observation: Observation) -> list[State]:
@@ -202,4 +211,5 @@ def _pixels(guess: Values, gain: float, blur: float) -> Pixels:
     """Guesses (N, H, W, C) blurred, with their contrast raised about each channel's mean."""
     smooth = gaussian_filter(guess, (0, blur, blur, 0)) if blur else guess
     mean = smooth.mean(axis=(1, 2), keepdims=True)
-    return np.clip(np.rint(mean + np.float32(gain) * (smooth - mean)), 0, 255).astype(np.uint8)
+    made: Pixels = np.clip(np.rint(mean + np.float32(gain) * (smooth - mean)), 0, 255).astype(np.uint8)
+    return made
