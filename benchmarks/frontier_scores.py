@@ -156,7 +156,7 @@ def attacked(
             count = min(images, int(made.facts.get("solved", len(made.images))), len(made.images))
             found[name] = judge.score(made, count) | {"facts": made.facts}
     if mix and seen.profile.key_scope == "dataset":
-        for name, made in _mosaics(of, mix, seconds):
+        for name, made in mosaics(of, mix, seconds):
             found[name] = judge.score(made, images) | {"facts": made.facts}
     return found
 
@@ -179,7 +179,7 @@ def _tried(
         yield f"{attack.name}, denoised", Reconstruction(smooth, None, made.symmetric, dict(made.facts))
 
 
-def _mosaics(of: Victim, mix: Mix, seconds: float | None) -> Iterator[tuple[str, Reconstruction]]:
+def mosaics(of: Victim, mix: Mix, seconds: float | None) -> Iterator[tuple[str, Reconstruction]]:
     """What a key gives of a mixed set: for whoever found it from queries, which nobody mixes."""
     name, mosaics = "key from queries", of.shown
     yield name, Reconstruction(mosaics)
