@@ -66,13 +66,13 @@ class SchemeChoice:
             given[parameter] = _value(value)
         if name in METHODS:
             allowed = (*MIXING, *METHODS[name].own_parameters)
-            for parameter, value in given.items():
+            for parameter, of in given.items():
                 if parameter not in allowed:
                     raise ParameterError(f"{name} has no parameter '{parameter}'; its parameters: {', '.join(allowed)}")
                 types = TYPES.get(parameter, (int, str))
-                if type(value) not in types:
+                if type(of) not in types:
                     wanted = " or ".join(kind.__name__ for kind in types)
-                    raise ParameterError(f"parameter '{parameter}' of {name} must be of type {wanted}; got {value!r}")
+                    raise ParameterError(f"parameter '{parameter}' of {name} must be of type {wanted}; got {of!r}")
             views = given.get("views", 1)
             if isinstance(views, int) and views < 1:
                 raise ParameterError(f"views are mixed images of each original, 1 or more; got {views}")
