@@ -5,19 +5,21 @@ from dataclasses import dataclass
 from blindsight.audit.estimates import Estimate
 from blindsight.audit.reidentification import Reidentification
 
-__all__ = ["CHANCE", "REFERENCES", "KeyShare", "Levels", "Outcome", "Scores"]
+__all__ = ["CHANCE", "REFERENCES", "TURNED", "KeyShare", "Levels", "Outcome", "Scores"]
 
 #: What the originals are compared with beside reconstructions, and how the page calls it.
 REFERENCES = {
     "random_image": "another original at random",
     "turned_image": "another original at random, in its best state",
     "mean_image": "the mean image",
+    "turned_mean": "the mean image, in its best state",
     "mean_colour": "each original's own mean colour",
     "black": "a black image",
     "protected": "the protected image, as published",
 }
-#: Those of them that are guesses: what they reach is chance. ``turned_image`` is one for turned pictures alone.
+#: Those of them that are guesses: what they reach is chance; and those that are guesses for turned pictures alone.
 CHANCE = ("random_image", "mean_image", "mean_colour", "black")
+TURNED = {"random_image": "turned_image", "mean_image": "turned_mean"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Levels:
             measure: name.
             turned: compared with what is in the best of its global states: choosing among 96 makes anything more alike.
         """
-        names = (*CHANCE, "turned_image") if turned else CHANCE
+        names = (*CHANCE, *TURNED.values()) if turned else CHANCE
         guesses = [self.references[name][measure] for name in names if name in self.references]
         return (min if measure == "lpips" else max)(guesses, key=lambda guess: guess.mean)
 

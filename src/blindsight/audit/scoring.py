@@ -13,7 +13,7 @@ from blindsight.audit.global_states import best_states, in_state, state_permutat
 from blindsight.audit.metrics import PSNR_CEILING, Measure, reconstruction_measures
 from blindsight.audit.reidentification import by_pixels, top1
 from blindsight.audit.scenario import Truth
-from blindsight.audit.scores import REFERENCES, KeyShare, Levels, Outcome, Scores
+from blindsight.audit.scores import REFERENCES, TURNED, KeyShare, Levels, Outcome, Scores
 from blindsight.audit.threat import Observation
 from blindsight.errors import ParameterError
 
@@ -78,9 +78,10 @@ def chance_levels(
         raise ParameterError(f"observed {observation.images.shape}, true {truth.images.shape}: not of one scenario")
     known = _candidates(truth, others)
     pictures = _references(truth.images, observation, known, by.seed)
-    if "random_image" in pictures:
-        guess = Reconstruction(pictures["random_image"])
-        pictures["turned_image"] = in_best_state(guess, truth, observation, one_state=one_state).images
+    for name, turned in TURNED.items():
+        if name in pictures:
+            guess = Reconstruction(np.ascontiguousarray(pictures[name]))
+            pictures[turned] = in_best_state(guess, truth, observation, one_state=one_state).images
     references = {
         name: {measure.name: _mean(measure, found, truth.images, by.seed) for measure in by.measures(found.shape[1:])}
         for name, found in sorted(pictures.items(), key=lambda entry: list(REFERENCES).index(entry[0]))
