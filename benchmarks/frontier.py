@@ -7,9 +7,10 @@ bench what the best attack on its images reached, and what chance reaches:
 
     {"image": {"ssim": 0.21, "ssim_chance": 0.12, "attack": "jigsaw", "reid": 0.72, "reid_chance": 0.025}, ...}
 
-``reid`` and ``reid_chance`` (people named again from other photographs) may be missing. Written are frontier.md and
-frontier.png. A cell is on the front of a measure if no other is at least as accurate and gives the attacker as little,
-and better in one of the two.
+``reid`` and ``reid_chance`` (people named again from other photographs) may be missing. ``only`` says of what the
+figures are, where they are not of all images that a provider sees: the plot shows such cells as rings. Written are
+frontier.md and frontier.png. A cell is on the front of a measure if no other is at least as accurate and gives the
+attacker as little, and better in one of the two.
 """
 
 import argparse
@@ -33,6 +34,8 @@ FIELDS = {
     "reid": (False, 0.0, 1.0),
     "reid_chance": (False, 1e-9, 1.0),
 }
+#: Fields in words.
+TEXTS = ("attack", "only")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Score:
     attack: str = ""
     reid: float | None = None
     reid_chance: float | None = None
+    only: str = ""
 
     @property
     def excess(self) -> float:
@@ -92,10 +96,10 @@ def read_scores(path: Path) -> dict[str, Score]:
 
 
 def _score(path: Path, row: str, value: dict[str, Any]) -> Score:
-    unknown = sorted(value.keys() - FIELDS.keys() - {"attack"})
+    unknown = sorted(value.keys() - FIELDS.keys() - set(TEXTS))
     if unknown:
         raise CorruptDataError(
-            f"{path}: {row} has the unknown field '{unknown[0]}'; fields: {', '.join(FIELDS)}, attack"
+            f"{path}: {row} has the unknown field '{unknown[0]}'; fields: {', '.join((*FIELDS, *TEXTS))}"
         )
     for field, (needed, low, high) in FIELDS.items():
         number = value.get(field)
@@ -163,7 +167,7 @@ def table(points: list[Point], plain: float) -> str:
             f"{score.ssim:.3f}",
             f"{score.ssim_chance:.3f}",
             *named,
-            "; ".join(missed(point, plain)) or "reached",
+            "; ".join(missed(point, plain)) or (f"reached, of the {score.only}" if score.only else "reached"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -188,9 +192,8 @@ def draw(points: list[Point], plain: float, path: Path) -> None:
         for point, leak in shown:
             low, high = (abs(100 * (bound - point.average.top1)) for bound in (point.average.low, point.average.high))
             colour = "tab:blue" if point in best else "tab:gray"
-            axis.errorbar(
-                leak, 100 * point.average.top1, [[low], [high]], fmt="o", color=colour, markersize=4, linewidth=0.8
-            )
+            ring = {"markerfacecolor": "white", "markersize": 6} if point.score.only else {"markersize": 4}
+            axis.errorbar(leak, 100 * point.average.top1, [[low], [high]], fmt="o", color=colour, linewidth=0.8, **ring)
             axis.annotate(
                 point.name,
                 (leak, 100 * point.average.top1),
@@ -205,10 +208,12 @@ def draw(points: list[Point], plain: float, path: Path) -> None:
         axis.axhline(100 * plain, color="black", linewidth=0.6, linestyle=":")
         if measure == "times":
             axis.set_xscale("symlog", base=2, linthresh=0.5)  # nobody named is 0 times chance
-        axis.margins(x=0.15)
+        axis.margins(x=0.3)
         axis.fill_between([0, aim], 100 * (plain - POINTS), 100 * plain, color="tab:green", alpha=0.15, linewidth=0)
         axis.set(xlabel=f"{title} (less is more private)", ylabel="top-1 on test images, %")
-        axis.set_title(f"{len(shown)} cells; blue: the front; green: the aim", fontsize=9)
+        kinds = sorted({point.score.only for point, _ in shown if point.score.only})
+        rings = f"; rings: of the {', '.join(kinds)} alone" if kinds else ""
+        axis.set_title(f"{len(shown)} cells; blue: the front; green: the aim{rings}", fontsize=9)
     figure.savefig(path, dpi=130, metadata={"Software": None})
     plt.close(figure)
 

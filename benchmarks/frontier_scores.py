@@ -212,6 +212,8 @@ def scored(images: Images, args: argparse.Namespace) -> dict[str, Any]:
     """All figures of a row."""
     began, work = time.process_time(), args.work
     found: dict[str, Any] = {"images": images.summary()}
+    if images.mix:
+        found["only"] = "training images"  # what is asked about is not mixed
     plain = _opened(args.data, work)
     data = _opened(args.data, work, args.set, args.test)
     of = victim(images, data, plain, args.public, args.seed, work)
@@ -233,7 +235,8 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     """What benchmarks/frontier.py reads of a row."""
     short = {"ssim": found["ssim"], "ssim_chance": found["ssim_chance"], "attack": found["best"]}
     known = found.get("identity", {})
-    return short | {field: known[field] for field in ("reid", "reid_chance") if field in known}
+    short |= {field: known[field] for field in ("reid", "reid_chance") if field in known}
+    return short | ({"only": found["only"]} if "only" in found else {})
 
 
 def main(arguments: list[str] | None = None) -> int:

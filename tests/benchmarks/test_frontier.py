@@ -100,6 +100,13 @@ def test_a_table_and_a_picture(
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_figures_of_a_part_say_of_which(frontier: ModuleType, files: tuple[Path, Path], tmp_path: Path) -> None:
+    data = json.loads(files[1].read_text())
+    data["best"]["only"] = "training images"
+    (tmp_path / "scores.json").write_text(json.dumps(data))
+    assert "| reached, of the training images |" in frontier.table(points(frontier, tmp_path / "scores.json"), 0.6)
+
+
 def test_without_re_identification_there_is_one_panel(
     frontier: ModuleType, files: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -74,8 +74,11 @@ def test_every_protected_row_is_scored_as_the_plot_reads_it(ran: tuple[dict, dic
     scores = ran[0]
     assert set(scores) == {"fixed", "mixed", "small", "noisy"}
     for row in scores.values():
-        assert set(row) == {"ssim", "ssim_chance", "attack", "reid", "reid_chance"}
+        assert set(row) - {"only"} == {"ssim", "ssim_chance", "attack", "reid", "reid_chance"}
         assert row["reid_chance"] == 0.25
+    assert {name: row["only"] for name, row in scores.items() if "only" in row} == dict.fromkeys(
+        ("mixed", "noisy"), "training images"
+    )
     fixed = scores["fixed"]
     assert fixed["attack"] == "dataset-jigsaw"
     assert fixed["ssim"] == pytest.approx(1)
