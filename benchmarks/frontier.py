@@ -208,7 +208,8 @@ def draw(points: list[Point], plain: float, path: Path) -> None:
         axis.axhline(100 * plain, color="black", linewidth=0.6, linestyle=":")
         if measure == "times":
             axis.set_xscale("symlog", base=2, linthresh=0.5)  # nobody named is 0 times chance
-        axis.margins(x=0.3)
+        axis.margins(x=0.3)  # for the names
+        axis.set_xlim(left=-0.05 if measure == "excess" else -0.25)
         axis.fill_between([0, aim], 100 * (plain - POINTS), 100 * plain, color="tab:green", alpha=0.15, linewidth=0)
         axis.set(xlabel=f"{title} (less is more private)", ylabel="top-1 on test images, %")
         kinds = sorted({point.score.only for point, _ in shown if point.score.only})

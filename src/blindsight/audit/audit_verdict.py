@@ -80,12 +80,12 @@ def _advice(profile: Profile, threats: Sequence[ThreatResult]) -> list[str]:
     shared = broken & {"protected-set", "labelled-set", "shared-model"}
     if shared and profile.key_scope == "dataset":
         advice.append(
-            "All images share one key, and the set gives it away. Protect with --key-scope image, or pool:K with as "
-            "many keys as training bears, and audit again: it costs accuracy, and it is what stops attacks that pool "
-            "images."
+            "All images share one key, and the set gives it away. Protect with --key-scope image and audit again: it "
+            "costs accuracy, and it is what stops attacks that pool images. A pool of keys does not: its images are "
+            "sorted by key."
         )
     elif shared and profile.key_scope and profile.key_scope.startswith("pool:"):
-        advice.append(f"Fewer images for each key, or a key for each image: {profile.key_scope} is not enough here.")
+        advice.append(f"A key for each image (--key-scope image): {profile.key_scope} is not enough here.")
     if "one-image" in broken:
         advice.append(
             "A single image already shows too much, and keys per image do not help there. Smaller blocks leave less of "

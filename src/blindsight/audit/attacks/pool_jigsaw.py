@@ -40,7 +40,8 @@ class PoolJigsaw(Attack):
         """
         grid, freedom = puzzle_of(observation)
         images = observation.images
-        keys = int(str(observation.profile.key_scope).partition(":")[2])
+        # A key an image is a pool of as many; why_not refuses it, and controls run it all the same.
+        keys = int(str(observation.profile.key_scope).partition(":")[2] or len(images))
         pools = Pools(images, grid, freedom, keys, budget, state_model(observation.public, grid, freedom, budget))
         single: dict[int, NDArray[np.uint8]] = {}
         order = budget.rng(20).permutation(len(images)).tolist()
